@@ -1,0 +1,1 @@
+"""The desktop app: a face on `realtime.host`."""
