@@ -200,7 +200,8 @@ def synthesis_window(n_fft: int, hop: int) -> FloatArray:
     """
     analysis = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n_fft) / n_fft)
     power = np.square(analysis).reshape(-1, hop).sum(axis=0)
-    return (analysis / np.tile(power, n_fft // hop)).astype(np.float32)
+    synthesis: FloatArray = (analysis / np.tile(power, n_fft // hop)).astype(np.float32)
+    return synthesis
 
 
 def mel_matrix(n_fft: int, sample_rate: float, bands: int) -> FloatArray:
