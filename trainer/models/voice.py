@@ -1,0 +1,434 @@
+"""Voice: pitch and loudness in, the sound of a chosen instrument out; learnt from recordings of the targets alone.
+
+Paper: Engel, Hantrakul, Gu, Roberts, "DDSP: Differentiable Digital Signal Processing", ICLR 2020.
+
+    x (1, 3, F)  f0, loudness relative to the player's forte, periodicity     one frame each hop
+      │ Gaussian bumps over log f0, scaled loudness, periodicity, target embedding
+      ▼ linear → GRU → linear, skip                                           one frame of memory after another
+      ├──▶ amplitudes of the harmonics ──▶ oscillators ─┐
+      └──▶ amplitudes of the noise bands ─▶ noise bank ─┴▶ room of the target ─▶ y (1, 1, F·hop)
+
+Changed against the paper: causal, streamed frame by frame with a fixed delay (the targets are late by `delay_samples`,
+so that the network hears a little of what it must play); levels are predicted in dB around the player's loudness,
+which makes dynamics right before training; training begins with the measured harmonics of the recordings (cheap, no
+sound made), then compares sound, then adds a discriminator; melodies are played with the recordings' own notes.
+
+Streaming: one state vector holds GRU memory, oscillator phase, the frame before, the noise's tail and the room's past.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from realtime.errors import ConfigError, DataError
+from realtime.features import PitchLoudnessFeatures, SamplesFeatures
+from realtime.manifest import Control, Licences, Manifest, State, Target
+from trainer import melodies
+from trainer.config import RunConfig, setting
+from trainer.recipe import Clip, Recipe, register
+from trainer.spectral import SpectralDiscriminator, SpectralLoss
+from trainer.synthesis import NOISE_TABLE_ROWS, NoiseBank, Room, harmonic_waves, oscillate
+
+DB = math.log(10) / 20  # exp(DB · level in dB) is an amplitude
+QUIETEST_DB = -90.0
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceData:
+    """`[data]`: recordings of the targets."""
+
+    index: Path = setting(help="index.json written by `retimbre prepare recordings`")
+    targets: tuple[str, ...] = setting(help="the domains to learn, in the order of the target weights")
+    minutes: float = setting(6.0, "minutes of melodies and passages made for each target", minimum=0.1)
+    passage_seconds: float = setting(10.0, "length of one of them", minimum=1.0)
+    max_shift: float = setting(2.5, "semitones by which a note's recording may be transposed", minimum=0, maximum=12)
+    phrases: float = setting(0.5, "share of real phrases where a target has any", minimum=0, maximum=1)
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceModel:
+    """`[model]`: sizes."""
+
+    hop: int = setting(128, "samples between frames", minimum=16)
+    delay_samples: int = setting(256, "how late the sound may be", minimum=0)
+    f0_min_hz: float = setting(55.0, "lowest pitch tracked", minimum=20)
+    f0_max_hz: float = setting(2000.0, "highest pitch tracked", maximum=8000)
+    hidden: int = setting(256, "width of the network", minimum=8)
+    harmonics: int = setting(96, "oscillators", minimum=1)
+    noise_bands: int = setting(48, "bands of the noise", minimum=4)
+    room_taps: int = setting(1024, "length of the learnt room in samples", minimum=16)
+    level_db: float = setting(-20.0, "level of the target's forte in dBFS", minimum=-60, maximum=0)
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceTraining:
+    """`[training]`: how it learns."""
+
+    learning_rate: float = setting(1e-3, "of the voice", minimum=0)
+    discriminator_learning_rate: float = setting(2e-4, "of the discriminator", minimum=0)
+    analysis_steps: int = setting(1500, "steps on measured harmonics alone", minimum=0)
+    adversarial_from: int = setting(10**9, "step at which the discriminator joins", minimum=0)
+    analysis_seconds: float = setting(3.0, "length of an item in the first part", minimum=0.2)
+    sound_seconds: float = setting(0.8, "length of an item afterwards", minimum=0.2)
+    lead_in_frames: int = setting(64, "frames heard before an item is judged, to fill the memory", minimum=0)
+    harmonic_weight: float = setting(0.2, "of the measured harmonics once sound is compared", minimum=0)
+    adversarial_weight: float = setting(0.1, "of fooling the discriminator", minimum=0)
+    matching_weight: float = setting(1.0, "of matching the discriminator's features", minimum=0)
+    discriminator_width: int = setting(24, "channels of the discriminator", minimum=1)
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceConfig:
+    """The sections of a run file."""
+
+    data: VoiceData = field()
+    model: VoiceModel = field(default_factory=VoiceModel)
+    training: VoiceTraining = field(default_factory=VoiceTraining)
+
+
+class VoiceNetwork(nn.Module):
+    """Frames to sound with explicit state; `forward` takes any number of frames."""
+
+    def __init__(self, model: VoiceModel, targets: int, rate: int) -> None:
+        super().__init__()
+        self.model, self.rate = model, rate
+        width = model.hidden
+        centres = torch.linspace(math.log2(model.f0_min_hz), math.log2(model.f0_max_hz), 32)
+        self.register_buffer("pitch_centres", centres, persistent=False)
+        self.embedding = nn.Linear(targets, 32, bias=False)
+        self.before = nn.Sequential(nn.Linear(32 + 4 + 32, width), nn.LayerNorm(width), nn.SiLU())
+        self.memory = nn.GRU(width, width, batch_first=True)
+        self.after = nn.Sequential(
+            nn.Linear(2 * width + 32, width), nn.LayerNorm(width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
+        )
+        self.to_harmonics = nn.Linear(width, model.harmonics)
+        self.to_noise = nn.Linear(width, model.noise_bands)
+        nn.init.normal_(self.embedding.weight, std=0.5)
+        orders = torch.arange(1, model.harmonics + 1).float()
+        with torch.no_grad():  # begin as a plausible instrument: harmonics falling, noise far below
+            self.to_harmonics.bias.copy_((-5 - 24 * torch.log10(orders)) / 12)
+            self.to_noise.bias.fill_(-65 / 12)
+        self.noise = NoiseBank(model.noise_bands, model.hop, rate)
+        self.room = Room(targets, model.room_taps)
+        self.register_buffer("orders", orders, persistent=False)
+        # One state tensor, in this order: few tensors make a fast call.
+        self.sizes = [width, 1, 1, model.harmonics, len(NOISE_TABLE_ROWS), model.hop, model.room_taps]
+
+    def levels(self, x: Tensor, target: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (batch, 3, frames), memory (batch, hidden) → harmonics dB, noise dB (batch, frames, …), memory."""
+        f0_hz, loudness, periodicity = x[:, 0], x[:, 1].clamp(QUIETEST_DB, 20.0), x[:, 2]
+        octave = torch.log2(f0_hz.clamp(20.0, 8000.0))
+        bumps = torch.exp(-0.5 * ((octave[..., None] - self.pitch_centres) / 0.2) ** 2)
+        voiced = ((periodicity - 0.5) * 2).clamp(0.0, 1.0)
+        plain = torch.stack([octave / 3 - 2.8, loudness / 30 + 1, (loudness / 6 + 2).clamp(-2, 3), voiced], 2)
+        embedded = self.embedding(target)[:, None].expand(-1, x.shape[2], -1)
+        hidden = self.before(torch.cat([bumps, plain, embedded], 2))
+        out, last = self.memory(hidden, memory[None])
+        hidden = self.after(torch.cat([out, hidden, embedded], 2))
+        around = loudness[..., None]
+        return around + 12 * self.to_harmonics(hidden), around + 12 * self.to_noise(hidden), last[0]
+
+    def forward(self, x: Tensor, target: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """x (batch, 3, frames), target (batch, targets), state (batch, sum(sizes)) → y (batch, 1, samples), state."""
+        memory, phase, last_f0, last_amplitudes, clock, tail, past = torch.split(state, self.sizes, 1)
+        harmonics_db, noise_db, memory = self.levels(x, target, memory)
+        f0_hz = x[:, 0].clamp(20.0, 8000.0)
+        with torch.no_grad():  # the pitch is given, so the waves are constants of the loss
+            waves, phase = harmonic_waves(f0_hz, last_f0, phase, self.model.harmonics, self.model.hop, self.rate)
+        amplitudes = self.audible(harmonics_db, f0_hz)
+        dry = oscillate(amplitudes, last_amplitudes, waves)
+        hiss, clock, tail = self.noise(torch.exp(DB * noise_db), clock, tail)
+        dry = (dry + hiss).flatten(1)
+        wet, past = self.room(dry, target, past)
+        state = torch.cat([memory, phase, f0_hz[:, -1:], amplitudes[:, -1], clock, tail, past], 1)
+        return wet[:, None], state
+
+    def audible(self, harmonics_db: Tensor, f0_hz: Tensor) -> Tensor:
+        """Amplitudes, faded out towards half the sample rate so that none folds back."""
+        frequency = f0_hz[..., None] * self.orders
+        return torch.exp(DB * harmonics_db) * ((0.47 * self.rate - frequency) / (0.03 * self.rate)).clamp(0.0, 1.0)
+
+
+@register("voice")
+class Voice(Recipe):
+    """Train on measured harmonics, then on sound, then against a discriminator."""
+
+    Config = VoiceConfig
+    metric = "distance"
+
+    def __init__(self, config: VoiceConfig, run: RunConfig) -> None:
+        super().__init__(config, run)
+        self.index = _read_index(config.data.index)
+        self.rate = int(self.index["sample_rate"])
+        model = config.model
+        self.features = PitchLoudnessFeatures(model.hop, model.delay_samples, model.f0_min_hz, model.f0_max_hz)
+        self.voice = VoiceNetwork(model, len(config.data.targets), self.rate).to(self.device)
+        training = config.training
+        self.discriminator = SpectralDiscriminator(len(config.data.targets), training.discriminator_width).to(self.device)
+        self.loss = SpectralLoss(self.rate).to(self.device)
+        betas = (0.8, 0.99)
+        self._optimizers: dict[str, torch.optim.Optimizer] = {
+            "voice": torch.optim.Adam(self.voice.parameters(), training.learning_rate, betas),
+            "discriminator": torch.optim.Adam(
+                self.discriminator.parameters(), training.discriminator_learning_rate, betas
+            ),
+        }
+        self.targets = torch.eye(len(config.data.targets))
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The voice, and the discriminator that only training needs."""
+        return {"voice": self.voice, "discriminator": self.discriminator}
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """One for each network."""
+        return self._optimizers
+
+    @functools.cached_property
+    def passages(self) -> list[list[melodies.Passage]]:
+        """Training passages of each target, made once."""
+        return [self._make_passages(number, name) for number, name in enumerate(self.config.data.targets)]
+
+    def _recordings(self, domain: str, split: str) -> list[tuple[NDArray[np.float32], float | None]]:
+        folder = self.config.data.index.parent
+        return [
+            (soundfile.read(folder / r["file"], dtype="float32")[0], r["midi"])
+            for r in self.index["recordings"]
+            if r["domain"] == domain and r["split"] == split
+        ]
+
+    def _make_passages(self, number: int, domain: str) -> list[melodies.Passage]:
+        data, rng = self.config.data, np.random.default_rng([self.run.seed, number])
+        recordings = self._recordings(domain, "train")
+        notes = [melodies.Note(melodies.from_onset(a, self.rate), m) for a, m in recordings if m is not None]
+        phrases = [a for a, m in recordings if m is None and len(a) > self.rate]
+        if not notes and not phrases:
+            known = ", ".join(sorted({r["domain"] for r in self.index["recordings"]}))
+            raise DataError(f"{data.index} has no training recordings of {domain!r}: use some of {known}")
+        made: list[melodies.Passage] = []
+        wanted = max(1, round(data.minutes * 60 / data.passage_seconds))
+        for _ in range(4 * wanted):
+            if phrases and (not notes or rng.random() < data.phrases):
+                audio = phrases[rng.integers(len(phrases))]
+                begin = int(rng.integers(max(1, len(audio) - int(data.passage_seconds * self.rate))))
+                audio = audio[begin : begin + int(data.passage_seconds * self.rate)]
+                audio = melodies.warp(audio, np.full(len(audio), 2 ** (rng.uniform(-1, 1) * data.max_shift / 12)))
+            else:
+                audio = melodies.melody(notes, data.passage_seconds, self.rate, rng, data.max_shift)
+            found = melodies.passage(
+                audio, self.rate, self.features, self.config.model.harmonics, self.config.model.level_db,
+                float(np.clip(rng.normal(0, 2), -4, 4)),
+            )  # fmt: skip
+            shortest = self.config.training.lead_in_frames + 8
+            # A passage of many voices teaches nothing about one: most of its sounding frames must repeat.
+            if found is not None and found.frames.shape[1] > shortest:
+                sounding = found.frames[1] > -30
+                if np.mean(found.frames[2][sounding] > 0.85) > 0.6:
+                    made.append(found)
+            if len(made) == wanted:
+                break
+        if not made:
+            raise DataError(f"no passage of {domain!r} has a clear pitch: check its recordings or their pitches")
+        return made
+
+    def batch(self, step: int, items: range) -> dict[str, Tensor]:
+        """Excerpts of passages, each item's target drawn evenly."""
+        training = self.config.training
+        seconds = training.analysis_seconds if step < training.analysis_steps else training.sound_seconds
+        count = training.lead_in_frames + int(seconds * self.rate / self.features.hop)
+        hop = self.features.hop
+        columns: dict[str, list[Any]] = {"x": [], "audio": [], "harmonics_db": [], "target": []}
+        for item in items:
+            rng = np.random.default_rng([self.run.seed, 1, step, item])
+            number = int(rng.integers(len(self.passages)))
+            chosen = self.passages[number][rng.integers(len(self.passages[number]))]
+            frames = chosen.frames.shape[1]
+            begin = int(rng.integers(max(1, frames - count)))
+            cut = slice(begin, begin + count)
+            x = chosen.frames[:, cut].copy()
+            if rng.random() < 0.3:  # other instruments, rooms and microphones repeat less exactly
+                x[2] *= rng.uniform(0.85, 1.0)
+            missing = count - x.shape[1]
+            columns["x"].append(np.pad(x, ((0, 0), (0, missing)), mode="edge"))
+            columns["audio"].append(np.pad(chosen.audio[begin * hop : (begin + count) * hop], (0, missing * hop)))
+            levels = chosen.harmonics_db[cut].astype(np.float32)
+            columns["harmonics_db"].append(np.pad(levels, ((0, missing), (0, 0)), constant_values=-120.0))
+            columns["target"].append(self.targets[number].numpy())
+        return {name: torch.from_numpy(np.stack(values)) for name, values in columns.items()}
+
+    def training_step(self, batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
+        """Harmonics alone at first; then sound; then sound that a discriminator takes for the target."""
+        training, x, target = self.config.training, batch["x"], batch["target"]
+        lead = training.lead_in_frames
+        if step < training.analysis_steps:
+            harmonics_db, _, _ = self.voice.levels(x, target, x.new_zeros(len(x), self.config.model.hidden))
+            loss = harmonic_distance(harmonics_db[:, lead:], batch["harmonics_db"][:, lead:], x[:, :, lead:])
+            self.descend("voice", loss)
+            return {"harmonics_db": loss}
+        state = x.new_zeros(len(x), sum(self.voice.sizes))
+        made = self.voice(x, target, state)[0][:, 0, lead * self.features.hop :]
+        real = batch["audio"][:, lead * self.features.hop :]
+        harmonics_db, _, _ = self.voice.levels(x, target, x.new_zeros(len(x), self.config.model.hidden))
+        harmonic = harmonic_distance(harmonics_db[:, lead:], batch["harmonics_db"][:, lead:], x[:, :, lead:])
+        distance = self.loss(made, real)
+        loss = distance + training.harmonic_weight * harmonic / 10
+        losses = {"distance": distance, "harmonics_db": harmonic}
+        if step >= training.adversarial_from:
+            scores_real, _ = self.discriminator(real, target)
+            scores_made, _ = self.discriminator(made.detach(), target)
+            judge = sum(((r - 1) ** 2).mean() + (m**2).mean() for r, m in zip(scores_real, scores_made, strict=True))
+            self.descend("discriminator", judge)
+            with torch.no_grad():
+                _, features_real = self.discriminator(real, target)
+            scores_made, features_made = self.discriminator(made, target)
+            fooling = sum(((s - 1) ** 2).mean() for s in scores_made)
+            matching = sum(
+                (m - r).abs().mean() / (r.abs().mean() + 1e-3) for m, r in zip(features_made, features_real, strict=True)
+            ) / len(features_real)
+            loss = loss + training.adversarial_weight * fooling + training.matching_weight * matching
+            losses |= {"discriminator": judge, "fooling": fooling, "matching": matching}
+        self.descend("voice", loss)
+        return losses
+
+    @functools.cached_property
+    def unseen(self) -> list[tuple[int, melodies.Passage]]:
+        """Validation passages of the targets that have recordings for it; else the last training passage."""
+        found: list[tuple[int, melodies.Passage]] = []
+        data, model = self.config.data, self.config.model
+        for number, name in enumerate(data.targets):
+            recordings = self._recordings(name, "validation")
+            notes = [melodies.Note(melodies.from_onset(a, self.rate), m) for a, m in recordings if m is not None]
+            rng = np.random.default_rng([number, 7])
+            sounds = [a[: 5 * self.rate] for a, m in recordings if m is None][:2]
+            sounds += [melodies.melody(notes, 5.0, self.rate, rng, 0.5)] if notes else []
+            for audio in sounds:
+                made = melodies.passage(audio, self.rate, self.features, model.harmonics, model.level_db, 0.0)
+                if made is not None and made.frames.shape[1] * model.hop > 2048:
+                    found.append((number, made))
+        return found or [(0, self.passages[0][-1])]
+
+    def validate(self) -> dict[str, float]:
+        """Distance between unseen recordings of the targets and what the voice makes of their pitch and loudness."""
+        distances = [
+            float(self.loss(self._play(p.frames, number)[None], torch.from_numpy(p.audio)[None].to(self.device)))
+            for number, p in self.unseen
+        ]
+        return {"distance": float(np.mean(distances))}
+
+    def clips(self) -> list[Clip]:
+        """Each unseen passage played by the next target, and by its own as a reconstruction."""
+        clips = []
+        for place, (number, heard) in enumerate(self.unseen[:4]):
+            names = self.config.data.targets
+            other = (number + 1) % len(names)
+            own = self._play(heard.frames, number).cpu().numpy()
+            clips.append(Clip(f"{place}-{names[number]}", self.rate, heard.audio, own, heard.audio))
+            made = self._play(heard.frames, other).cpu().numpy()
+            clips.append(Clip(f"{place}-{names[number]}-to-{names[other]}", self.rate, heard.audio, made))
+        return clips
+
+    def _play(self, frames: NDArray[np.float32], number: int) -> Tensor:
+        x = torch.from_numpy(frames)[None].to(self.device)
+        state = x.new_zeros(1, sum(self.voice.sizes))
+        return self.voice(x, self.targets[number : number + 1].to(self.device), state)[0][0, 0]
+
+    def streaming_module(self) -> nn.Module:
+        """The network itself: it has always been streamed."""
+        return self.voice.cpu()
+
+    def initial_states(self) -> tuple[Tensor, ...]:
+        """One vector of zeros."""
+        return (torch.zeros(1, sum(self.voice.sizes)),)
+
+    def manifest(self) -> Manifest:
+        """Pitch and loudness in, samples out, one frame a call."""
+        return Manifest(
+            format="1.0",
+            name="voice",
+            title="Voice",
+            architecture="voice",
+            description="Plays what it hears with the sound of the chosen instrument, or of a blend; one note at a time.",
+            sample_rate=self.rate,
+            input=self.features,
+            output=SamplesFeatures(),
+            phase=None,
+            step=1,
+            lookahead=0,
+            model_delay_samples=0,
+            level_db=self.config.model.level_db,
+            states=(State("state_0", (1, sum(self.voice.sizes))),),
+            targets=tuple(self._target(name) for name in self.config.data.targets),
+            controls=(Control("transpose_semitones", "Transpose", "semitones", -36.0, 36.0, 0.0),),
+            licences=Licences("GPL-3.0-or-later", "CC-BY-4.0", self._licences()),
+        )
+
+    def _target(self, name: str) -> Target:
+        pitches = [r["midi"] for r in self.index["recordings"] if r["domain"] == name and r["midi"] is not None]
+        ends = [440 * 2 ** ((m - 69) / 12) for m in (min(pitches), max(pitches))] if len(set(pitches)) > 1 else [None, None]
+        return Target(name, name.replace("_", " ").capitalize(), *ends)
+
+    def _licences(self) -> str:
+        used = {r["licence"] for r in self.index["recordings"] if r["domain"] in self.config.data.targets and r["split"] == "train"}
+        return "; ".join(sorted(str(licence) for licence in used if licence)) or "the owner's own recordings"
+
+    def card(self) -> str:
+        """What it is and what it was trained on."""
+        lines = [f"- {name}" for name in self.config.data.targets]
+        sources: dict[str, set[str]] = {}
+        for r in self.index["recordings"]:
+            if r["domain"] in self.config.data.targets and r["split"] == "train":
+                sources.setdefault(f"{r['domain']}: {r['source']}", set()).add(str(r["licence"]))
+        return "\n".join(
+            [
+                "A harmonic-plus-noise decoder (Engel et al. 2020) driven by pitch and loudness, one note at a time.",
+                "\n## Targets\n", *lines,
+                "\n## Trained on\n", *[f"- {s} ({', '.join(sorted(v))})" for s, v in sorted(sources.items())],
+                "\n## Limits\n",
+                "Chords and reverberant input confuse the pitch; it follows the strongest voice.",
+            ]
+        )  # fmt: skip
+
+    @classmethod
+    def tiny(cls, material: Path) -> VoiceConfig:
+        """A few seconds of two targets, a small network."""
+        index = material / "recordings" / "index.json"
+        domains = tuple(sorted({r["domain"] for r in _read_index(index)["recordings"]}))[:2]
+        return VoiceConfig(
+            data=VoiceData(index, domains, minutes=0.1, passage_seconds=2.0),
+            model=VoiceModel(hidden=16, harmonics=8, noise_bands=8, room_taps=32),
+            training=VoiceTraining(
+                analysis_steps=1, adversarial_from=2, analysis_seconds=0.5, sound_seconds=0.3, lead_in_frames=8,
+                discriminator_width=2,
+            ),
+        )  # fmt: skip
+
+
+def harmonic_distance(made_db: Tensor, real_db: Tensor, x: Tensor) -> Tensor:
+    """Mean |ΔdB| over harmonics (batch, frames, harmonics), the audible ones of clearly pitched frames counting most."""
+    loudest = real_db.amax(2, keepdim=True)
+    audible = ((real_db - loudest + 60) / 60).clamp(0.05, 1.0) * ((real_db + 110) / 30).clamp(0.0, 1.0)
+    weight = audible * ((x[:, 2] - 0.7) / 0.2).clamp(0.0, 1.0)[..., None] * (real_db > -119)
+    return ((made_db - real_db).abs() * weight).sum() / (weight.sum() + 1.0)
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    try:
+        index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if index["recordings"] and index["sample_rate"]:
+            return index
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): make it with `retimbre prepare recordings`") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is not an index of recordings: make it with `retimbre prepare recordings`") from error
+    raise DataError(f"{path} lists no recordings: make it with `retimbre prepare recordings`")

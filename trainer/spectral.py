@@ -1,0 +1,74 @@
+"""Losses on the spectrum of sound: several resolutions at once, linear and logarithmic, and per mel band.
+
+    L = Σ over n_fft  ‖S − Ŝ‖₁ / ‖S‖₁ + mean |ln(S + ε) − ln(Ŝ + ε)|  (Engel et al. 2020; Yamamoto et al. 2020)
+
+and a discriminator that looks at log spectra of several resolutions, told which target it should hear (Miyato & Koyama
+2018, projection): it makes the noise and the fine structure that a mean cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from realtime.features import mel_matrix
+
+EPSILON = 1e-4  # of a window-normalised magnitude: −80 dB, under it nobody hears a difference
+
+
+def magnitudes(audio: Tensor, n_fft: int) -> Tensor:
+    """audio (batch, samples) → magnitudes (batch, bins, frames), 1 for a full-scale sine; hop n_fft / 4."""
+    window = torch.hann_window(n_fft, device=audio.device)
+    spectrum = torch.stft(audio, n_fft, n_fft // 4, window=window, center=False, return_complex=True)
+    return torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-12) * (4 / n_fft)
+
+
+class SpectralLoss(nn.Module):
+    """Distance of two batches of sound (batch, samples): see the module's formula, plus log-mel at 2048."""
+
+    def __init__(self, rate: int, sizes: Sequence[int] = (2048, 1024, 512, 256), mel_bands: int = 128) -> None:
+        super().__init__()
+        self.sizes = tuple(sizes)
+        self.mel_size = max(self.sizes)
+        self.register_buffer("mel", torch.from_numpy(mel_matrix(self.mel_size, rate, mel_bands)), persistent=False)
+
+    def forward(self, made: Tensor, real: Tensor) -> Tensor:
+        """Scalar loss; 0 when equal."""
+        total = made.new_zeros(())
+        for size in self.sizes:
+            a, b = magnitudes(made, size), magnitudes(real, size)
+            linear = (a - b).abs().sum((1, 2)) / (b.sum((1, 2)) + EPSILON * b[0].numel())
+            total = total + linear.mean() + (torch.log(a + EPSILON) - torch.log(b + EPSILON)).abs().mean()
+            if size == self.mel_size:
+                folded = [torch.log(torch.matmul(self.mel, x) + EPSILON) for x in (a, b)]
+                total = total + 2 * (folded[0] - folded[1]).abs().mean()
+        return total / len(self.sizes)
+
+
+class SpectralDiscriminator(nn.Module):
+    """Convolutions over log magnitudes at several resolutions; a map of scores and the features for matching."""
+
+    def __init__(self, targets: int, width: int, sizes: Sequence[int] = (2048, 512)) -> None:
+        super().__init__()
+        self.sizes = tuple(sizes)
+        self.scales = nn.ModuleList()
+        for _ in self.sizes:
+            layers = [nn.utils.parametrizations.weight_norm(nn.Conv2d(1, width, (7, 3), (2, 1), (3, 1)))]
+            for _ in range(4):
+                layers.append(nn.utils.parametrizations.weight_norm(nn.Conv2d(width, width, (5, 3), (2, 1), (2, 1))))
+            self.scales.append(nn.ModuleList(layers))
+        self.scores = nn.ModuleList(nn.Conv2d(width, 1, 3, padding=1) for _ in self.sizes)
+        self.wanted = nn.ModuleList(nn.Linear(targets, width, bias=False) for _ in self.sizes)
+
+    def forward(self, audio: Tensor, target: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """audio (batch, samples), target (batch, targets) → score maps and features, per resolution."""
+        scores, features = [], []
+        for size, layers, score, wanted in zip(self.sizes, self.scales, self.scores, self.wanted, strict=True):
+            x = torch.log(magnitudes(audio, size) + EPSILON)[:, None] / 4 + 1
+            for layer in layers:
+                x = nn.functional.leaky_relu(layer(x), 0.2)
+                features.append(x)
+            scores.append(score(x) + (x * wanted(target)[:, :, None, None]).mean(1, keepdim=True))
+        return scores, features
