@@ -1,0 +1,102 @@
+"""What the tests of every room share: a real JACK server without hardware, and a folder of one's own for user files."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_NUMBERS = itertools.count()
+_START_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class JackServer:
+    """A running JACK server with the dummy back end and, with `loopback` ports, a device whose output is its input."""
+
+    name: str
+    sample_rate: int
+    period: int
+    process: subprocess.Popen[bytes]
+    environment: dict[str, str]  # what a client process needs to find this server
+
+    def kill(self) -> None:
+        """End the server as a crash would, for tests of what happens then."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(timeout=10)
+
+
+@pytest.fixture
+def jack_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., JackServer]]:
+    """Start real JACK servers: `jack_server(period=128, sample_rate=48000, loopback=2, synchronous=True)`.
+
+    Child processes of the test find the newest server by the environment set here. PortAudio must be opened in a child
+    only: its calls hang for ever when a server dies. Synchronous servers never lose a sample (functional tests);
+    without it late means lost (real-time tests). All servers end with the test.
+    """
+    jackd = shutil.which("jackd")
+    assert jackd is not None, "jackd is missing: run scripts/test, which installs it, or install the package jackd2"
+    servers: list[JackServer] = []
+
+    def start(
+        *, period: int = 128, sample_rate: int = 48000, loopback: int = 2, synchronous: bool = True
+    ) -> JackServer:
+        name = f"retimbre-{os.getpid()}-{next(_NUMBERS)}"
+        settings = {"JACK_NO_AUDIO_RESERVATION": "1", "JACK_NO_START_SERVER": "1", "JACK_DEFAULT_SERVER": name}
+        for key, value in settings.items():
+            monkeypatch.setenv(key, value)
+        command = [jackd, "-R" if may_run_in_real_time() else "-r", *(["-S"] if synchronous else [])]
+        command += ["-L", str(loopback), "-n", name, "-d", "dummy", "-r", str(sample_rate), "-p", str(period)]
+        log = tmp_path / f"{name}.log"
+        with log.open("wb") as sink:
+            process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True)
+        server = JackServer(name, sample_rate, period, process, {**os.environ, **settings})
+        servers.append(server)
+        deadline = time.monotonic() + _START_SECONDS
+        waiting = ["jack_wait", "-s", name, "-w", "-t", "2"]
+        while subprocess.run(waiting, env=server.environment, capture_output=True, check=False).returncode != 0:
+            alive = process.poll() is None and time.monotonic() < deadline
+            assert alive, f"jackd did not start:\n{log.read_text(errors='replace')}"
+            time.sleep(0.1)
+        return server
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            server.process.terminate()
+            try:
+                server.process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def may_run_in_real_time() -> bool:
+    """Tell whether this user may ask for a real-time scheduling class, which jackd's -R needs."""
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except OSError:
+        return False
+    os.sched_setscheduler(0, policy, parameter)
+    return True
+
+
+@pytest.fixture(autouse=True)
+def user_folders(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give every test its own home for user data, settings and logs, so that none reads or writes the user's."""
+    home = tmp_path_factory.mktemp("user")
+    for variable in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(variable, str(home / variable.lower()))
+    monkeypatch.delenv("RETIMBRE_DEBUG", raising=False)
+    return home
