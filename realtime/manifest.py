@@ -20,13 +20,14 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from realtime import features as feature_kinds
 from realtime.controls import RANGES
 from realtime.errors import PackageError
 from realtime.features import Features, PitchLoudnessFeatures, SamplesFeatures, SpectrumFeatures, hop_of
 from realtime.latency import chain_latency_samples
+from realtime.phase import PhaseMethod
 
 FORMAT = "1.0"
 """The format that this engine writes, and whose major number it reads."""
@@ -36,8 +37,6 @@ GOLDEN_FILE = "golden.npz"
 CARD_FILE = "CARD.md"
 MANIFEST_FILE = "manifest.json"
 REQUIRED_FILES = (MODEL_FILE, GOLDEN_FILE, CARD_FILE)
-
-PhaseMethod = Literal["input", "gradient", "griffin_lim"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}")
