@@ -99,7 +99,7 @@ def missing_extra_sentence(module: str) -> str:
 
 def _defect_sentence(error: Exception) -> str:
     # Imported here because a run without a defect never needs it.
-    from realtime.report import save_report  # noqa: PLC0415
+    from realtime.report import save_report
 
     what = f"{type(error).__name__}: {error}".splitlines()[0]
     saved = save_report(error)

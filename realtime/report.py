@@ -12,8 +12,8 @@ from pathlib import Path
 
 
 def save_report(error: BaseException) -> Path | None:
-    """Write a report of `error` and return its path; None when neither the log folder nor a temporary one is writable."""
-    import platformdirs  # noqa: PLC0415  (only a defect needs it)
+    """Write a report of `error`; return its path, or None when neither the log nor a temporary folder is writable."""
+    import platformdirs
 
     text = "\n".join(
         (
