@@ -1,8 +1,8 @@
-"""What a player can turn while sound runs: one immutable value, checked when it is made, and the ramps that keep it smooth.
+"""What a player can turn while sound runs: one immutable value, checked when made, and the ramps that keep it smooth.
 
-A `Controls` is replaced, never changed: the GUI, MIDI or a command line makes a new one and hands it to the chain, which
-moves there along straight lines of `SMOOTHING_MS`, sample by sample, so that no turn of a knob clicks. Making and checking
-run on any thread; a `Smoother` belongs to the thread that owns its chain.
+A `Controls` is replaced, never changed: the GUI, MIDI or a command line makes a new one and hands it to the chain,
+which moves there along straight lines of `SMOOTHING_MS`, sample by sample, so that no turn of a knob clicks. Making and
+checking run on any thread; a `Smoother` belongs to the thread that owns its chain.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _normalised(weights: Sequence[float]) -> tuple[float, ...]:
     values = [float(weight) for weight in weights]
     total = sum(values)
     if not values or not all(math.isfinite(value) and value >= 0 for value in values) or not math.isfinite(total):
-        raise ConfigError(f"The target weights are {tuple(weights)!r}, but they must be numbers of 0 or more, one a target.")
+        raise ConfigError(f"The target weights are {tuple(weights)!r}, but each must be a number of 0 or more.")
     if total <= 0:
         raise ConfigError("The target weights are all zero, but at least one target must have a weight above 0.")
     return tuple(value / total for value in values)
@@ -109,7 +109,7 @@ def target_weights(text: str, names: Sequence[str]) -> tuple[float, ...]:
     Raises `ConfigError` when a name is not one of `names`, comes twice, or has a weight that is no number.
     """
     if not names:
-        raise ConfigError(f"The target {text!r} was asked for, but this model has no targets to choose from; leave it out.")
+        raise ConfigError(f"The target {text!r} was asked for, but this model has no targets; leave it out.")
     weights: dict[str, float] = {}
     for part in text.split(","):
         name, equals, amount = (piece.strip() for piece in part.partition("="))
@@ -132,8 +132,8 @@ def db_to_gain(level_db: float) -> float:
 class Smoother:
     """A value that walks to its goal in a straight line, one sample at a time: v[n] = v[n-1] + (goal - v0) / ramp.
 
-    `fill` writes the next samples of the walk into its own memory and returns a view, valid until the next call. The walk
-    does not depend on how it is cut into blocks.
+    `fill` writes the next samples of the walk into its own memory and returns a view, valid until the next call. The
+    walk does not depend on how it is cut into blocks.
     """
 
     def __init__(self, value: float, ramp_samples: int, longest: int) -> None:

@@ -1,10 +1,10 @@
-"""The latency law: one function that says how late the output is, part by part, used by everyone and asserted by an impulse.
+"""The latency law: one function that says how late the output is, part by part, asserted by an impulse.
 
     total = device_in + buffering + slack + analysis + lookahead + model + feature + resampler + device_out
 
     buffering  = step - gcd(block, step)     the sound card's blocks do not fill whole model steps
     slack      = samples queued on purpose between a worker thread and the callback
-    analysis   = n_fft - hop                 the oldest sample of a spectrum frame is this much older than its newest hop
+    analysis   = n_fft - hop                 the oldest sample of a frame is this much older than its newest hop
     lookahead  = frames of future that the network looks at, times the hop
     model      = what the network itself delays by, as the manifest declares
     feature    = what the pitch and loudness estimate delays by, as the manifest declares
@@ -54,7 +54,7 @@ class Latency:
 
     @property
     def algorithmic(self) -> float:
-        """What the method itself costs, in samples: everything but the device, the blocks, the queue and the resamplers."""
+        """What the method itself costs, in samples: neither device, blocks, queue nor resamplers."""
         return self.analysis + self.lookahead + self.model + self.feature
 
     @property
@@ -111,20 +111,22 @@ def chain_latency_samples(manifest: Manifest) -> int:
     return int(latency(manifest).total)
 
 
-def buffering_samples(block: int, step: int, device_rate: int = 1, model_rate: int = 1) -> int:
+def buffering_samples(block: int, step: int, device_rate: int = 1, model_rate: int = 1, start: int = 0) -> int:
     """Samples at the device's rate that must wait so that a block of output is there whenever a block of input is.
 
-    With one rate: step - gcd(block, step). With two: the largest lack, over all n = 0, block, 2 block, ..., between the
-    n samples owed and those made of whole steps of what n samples become at the model's rate. The pattern of lacks repeats
-    after a finite number of blocks, and all of them are looked at.
+    With one rate: step - gcd(block, step). With two: the largest lack, over all n = start + 0, block, 2 block, ...,
+    between the n samples owed and those made of whole steps of what n samples become at the model's rate. The pattern
+    of lacks repeats after a finite number of blocks, and all of them are looked at. `start`: samples already taken in
+    when blocks of this size begin; not a multiple of gcd(block, step), it adds its remainder.
     """
     if device_rate == model_rate:
-        return step - math.gcd(block, step)
+        shared = math.gcd(block, step)
+        return step - shared + start % shared
     common = math.gcd(device_rate, model_rate)
     to_model, to_device = model_rate // common, device_rate // common
     # After this many device samples the model has had a whole number of steps and of ratio periods.
     period = to_device * step // math.gcd(to_model, step)
     blocks = period // math.gcd(block, period)
-    owed = np.arange(blocks, dtype=np.int64) * block
+    owed = start % period + np.arange(blocks, dtype=np.int64) * block
     stepped = owed * to_model // to_device // step * step
     return int((owed - stepped * to_device // to_model).max())
