@@ -1,0 +1,89 @@
+# Sourced by the other scripts: one Python environment in .venv, made once and made again when pyproject.toml changes
+# what it needs, and the Debian packages that no Python package brings. Call from the repository's root.
+#
+#   environment base   what playing and converting need       (scripts/demo)
+#   environment all    besides, training, and the checks      (scripts/test)
+
+say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
+
+stop() {
+  say "$*"
+  exit 1
+}
+
+find_python() {
+  local candidate
+  for candidate in "${PYTHON:-}" python3.11 python3.12 python3.13 python3 python; do
+    [ -n "$candidate" ] || continue
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  stop "no Python 3.11 or newer was found: install it (Debian: apt install python3 python3-venv) or name it, PYTHON=… $0"
+}
+
+# Prints the Debian packages that are missing for the given purpose, found by what they bring, not by their names.
+missing_packages() {
+  local python=$1 purpose=$2
+  if [ "$(uname -s)" = Linux ]; then
+    "$python" -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("portaudio") is None)' || echo libportaudio2
+  fi
+  if [ "$purpose" = all ]; then
+    command -v jackd >/dev/null && command -v jack_wait >/dev/null || echo jackd2
+  fi
+  "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+}
+
+install_packages() {
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    as_root=(sudo -n)
+    sudo -n true 2>/dev/null || stop "these system packages are missing and this user may not install them, so install them and come back: $*"
+  fi
+  command -v apt-get >/dev/null || stop "these packages (Debian's names) are missing, so install them as your system does and come back: $*"
+  say "installing the Debian packages $*"
+  local options=(-qq -o DPkg::Lock::Timeout=300 -o APT::Update::Error-Mode=any)
+  "${as_root[@]}" apt-get "${options[@]}" update >&2
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" install -y --no-install-recommends "$@" >&2
+}
+
+# What the environment must hold, as one word: changes when a dependency, a command or an entry point does.
+wanted() {
+  "$1" - "$2" <<'PYTHON'
+import hashlib, json, sys, tomllib
+with open("pyproject.toml", "rb") as file:
+    settings = tomllib.load(file)
+print(sys.argv[1], hashlib.sha256(json.dumps([settings["build-system"], settings["project"]], sort_keys=True).encode()).hexdigest())
+PYTHON
+}
+
+environment() {
+  local purpose=$1 python missing=() stamp=.venv/retimbre-installed wish
+  python=$(find_python)
+  mapfile -t missing < <(missing_packages "$python" "$purpose")
+  if [ "${#missing[@]}" -gt 0 ]; then
+    install_packages "${missing[@]}"
+  fi
+  if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    say "making the environment .venv"
+    rm -rf .venv
+    "$python" -m venv .venv
+  fi
+  # An environment for everything serves the demo too.
+  for wish in "$purpose" all; do
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted .venv/bin/python "$wish")" ]; then
+      return
+    fi
+  done
+  say "installing Python packages into .venv (the first time takes minutes)"
+  local pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check)
+  if [ "$purpose" = all ]; then
+    "${pip[@]}" -e '.[train,dev]'
+    # Its own requirements name onnxruntime, which overwrites the onnxruntime-gpu that is there.
+    "${pip[@]}" --no-deps 'swift-f0>=0.1.2'
+  else
+    "${pip[@]}" -e .
+  fi
+  wanted .venv/bin/python "$purpose" >"$stamp"
+}
