@@ -137,12 +137,13 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class FoundPackage:
-    """What one folder holds: a package, or the sentence that says why it is none."""
+    """What one folder holds: a package's manifest, or the sentence that says why it is none."""
 
     name: str
     folder: Path
-    package: Package | None
+    manifest: Manifest | None
     error: str | None
+    size_bytes: int
     hidden: bool
     """An earlier folder holds a package of this name, which is the one that `resolve` takes."""
 
@@ -172,9 +173,7 @@ class CheckReport:
 def check(package: Package, provider: Provider = "cpu") -> CheckReport:
     """Replay the golden sound through the chain. Raises PackageError when a step of it fails."""
     golden = package.golden()
-    start = time.perf_counter()
-    heard, used = _play(package, golden["x_audio"], golden["target"], provider)
-    elapsed = time.perf_counter() - start
+    heard, used, elapsed = _play(package, golden["x_audio"], golden["target"], provider)
     expected = golden["y_audio"]
     error = float(np.abs(heard - expected).max() / np.abs(expected).max())
     rate = package.manifest.sample_rate
@@ -195,13 +194,14 @@ def make_golden(
 ) -> dict[str, FloatArray]:
     """The golden sound of a model that is not yet packaged, played as `check` will play it.
 
-    x_audio: mono input (samples,) at the model's rate. target: a weight per target of the manifest; left out, the first target alone.
+    x_audio: mono input (samples,) at the model's rate.
+    target: a weight per target of the manifest; left out, the first target alone.
     """
     weights = np.asarray(target, np.float32)
     if manifest.targets and weights.size == 0:
         weights = np.eye(1, len(manifest.targets), dtype=np.float32)[0]
     x_audio = np.ascontiguousarray(x_audio, np.float32)
-    y_audio, _ = _play(Package(Path(manifest.name), manifest, model), x_audio, weights, "cpu")
+    y_audio, _, _ = _play(Package(Path(manifest.name), manifest, model), x_audio, weights, "cpu")
     golden = {"x_audio": x_audio, "y_audio": y_audio, "target": weights}
     _need_golden(golden, manifest)
     return golden
@@ -265,15 +265,14 @@ def find_packages() -> list[FoundPackage]:
     found: list[FoundPackage] = []
     taken: set[str] = set()
     for folder in _candidates():
-        package, error, name = None, None, folder.name
         try:
             package = Package.read(folder)
-            name = package.name
-        except PackageError as problem:
-            error = str(problem)
-        found.append(FoundPackage(name, folder, package, error, hidden=name in taken))
-        if package is not None:
-            taken.add(name)
+        except PackageError as error:
+            found.append(FoundPackage(folder.name, folder, None, str(error), 0, hidden=folder.name in taken))
+            continue
+        hidden = package.name in taken
+        found.append(FoundPackage(package.name, folder, package.manifest, None, package.size_bytes(), hidden))
+        taken.add(package.name)
     return found
 
 
@@ -298,9 +297,10 @@ def resolve(name_or_path: str | Path) -> Package:
         return Package.load(broken)  # raises its own sentence
     if (Path(text) / MANIFEST_FILE).is_file():
         return Package.load(text)
-    near = difflib.get_close_matches(text, names, n=3, cutoff=0.5) or sorted(n for n in names if text and text in n)
-    advice = f"did you mean {' or '.join(near)}" if near else f"installed are {', '.join(sorted(set(names))) or 'none'}"
-    raise PackageError(f"There is no model named '{text}', in any folder of packages: {advice}?")
+    known = sorted(set(names))
+    near = difflib.get_close_matches(text, known, n=3, cutoff=0.5) or [name for name in known if text and text in name]
+    advice = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(known) or 'none installed'}."
+    raise PackageError(f"There is no model named '{text}' in any folder of packages: {advice}")
 
 
 def default_package_name() -> str:
@@ -457,8 +457,10 @@ def _need_golden(golden: Mapping[str, NDArray[np.generic]], manifest: Manifest) 
         )
 
 
-def _play(package: Package, x_audio: FloatArray, target: FloatArray, provider: Provider) -> tuple[FloatArray, str]:
-    """`x_audio` through a fresh chain, every control at rest, latency left in; and the provider that ran it."""
+def _play(
+    package: Package, x_audio: FloatArray, target: FloatArray, provider: Provider
+) -> tuple[FloatArray, str, float]:
+    """`x_audio` through a fresh chain, every control at rest, latency left in; the provider; seconds of computing."""
     from realtime.chain import Chain  # late: it brings onnxruntime, and reads packages itself
     from realtime.controls import Controls
 
@@ -468,14 +470,16 @@ def _play(package: Package, x_audio: FloatArray, target: FloatArray, provider: P
     padded = np.zeros(-(-len(x_audio) // step) * step, np.float32)
     padded[: len(x_audio)] = x_audio
     heard = np.zeros_like(padded)
+    began = time.perf_counter()
     for start in range(0, len(padded), step):
         chain.process(padded[start : start + step], heard[start : start + step])
+    elapsed = time.perf_counter() - began
     if chain.faults:  # the chain has put the dry sound there, as it must live; here that would hide the fault
         raise PackageError(
             f"The model '{package.name}' failed in {chain.faults} of {len(padded) // step} steps ({chain.last_fault}), "
             "but every step must give sound: train or export it again."
         )
-    return heard[: len(x_audio)], chain.provider
+    return heard[: len(x_audio)], chain.provider, elapsed
 
 
 def _put_in_place(partial: Path, folder: Path) -> None:
