@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import typer
 
 # One module in `trainer/commands/` per subcommand; the order is the order of `--help`.
-COMMANDS: tuple[str, ...] = ()
+COMMANDS: tuple[str, ...] = ("prepare",)
 
 
 def register(app: typer.Typer) -> None:

@@ -1,0 +1,197 @@
+"""Data parallel training as plain functions: start, take a part, average, draw noise for the whole batch.
+
+`torchrun --nproc_per_node=N` starts N copies of the command. Each takes its part of every batch's items; gradients and
+batch statistics are averaged, random numbers are drawn for the whole batch by everyone and each keeps its part. With a
+loss that is a mean over items,
+
+    mean over processes of (gradient of the local mean) = gradient of the mean over the whole batch,
+
+so N processes equal one to float precision. With one process every function here does nothing and needs no set-up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from realtime.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """Who this process is among those that train together."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """True for the one process that validates, writes and prints."""
+        return self.rank == 0
+
+
+def start(device: torch.device) -> Processes:
+    """Join the processes that torchrun started (gloo on CPU, nccl on GPUs), or be alone."""
+    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+        return Processes()
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return processes()
+
+
+def stop() -> None:
+    """Leave the group, if one was joined."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def processes() -> Processes:
+    """The group as it is now; (0, 1) when training alone."""
+    if dist.is_available() and dist.is_initialized():
+        return Processes(dist.get_rank(), dist.get_world_size())
+    return Processes()
+
+
+def choose_device(name: str) -> torch.device:
+    """The device for `run.device`; under torchrun each process takes the GPU of its local rank."""
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise ConfigError("run.device is cuda but torch finds no usable GPU: set run.device to auto or cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(device)
+    return device
+
+
+def part(batch: int) -> range:
+    """The items of a batch that this process computes: equal, contiguous, in rank order."""
+    me = processes()
+    if batch % me.count:
+        raise ConfigError(f"run.batch is {batch}, which {me.count} processes cannot share equally: make it a multiple")
+    size = batch // me.count
+    return range(me.rank * size, (me.rank + 1) * size)
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace each gradient by its mean over processes, in one message."""
+    count = processes().count
+    if count == 1:
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([g.reshape(-1) for g in gradients])
+    dist.all_reduce(flat)
+    flat /= count
+    offset = 0
+    for gradient in gradients:
+        gradient.copy_(flat[offset : offset + gradient.numel()].view_as(gradient))
+        offset += gradient.numel()
+
+
+def average_metrics(metrics: Mapping[str, Tensor]) -> dict[str, float]:
+    """Mean over processes of named scalars."""
+    names = sorted(metrics)
+    if not names:
+        return {}
+    values = torch.stack([metrics[name].detach().float().reshape(()) for name in names])
+    if processes().count > 1:
+        dist.all_reduce(values)
+        values /= processes().count
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+def any_process(flag: bool, device: torch.device) -> bool:
+    """True everywhere when `flag` is true anywhere, so that all stop at the same step."""
+    if processes().count == 1:
+        return flag
+    value = torch.tensor(float(flag), device=device)
+    dist.all_reduce(value, dist.ReduceOp.MAX)
+    return bool(value.item())
+
+
+def wait_for_all() -> None:
+    """Return once every process has come here."""
+    if processes().count > 1:
+        dist.barrier()
+
+
+def copy_from_first(networks: Mapping[str, nn.Module]) -> None:
+    """Give every process the parameters and buffers of the first."""
+    if processes().count > 1:
+        for name in sorted(networks):
+            for tensor in networks[name].state_dict().values():
+                dist.broadcast(tensor, 0)
+
+
+def uniform(shape: Sequence[int], device: torch.device) -> Tensor:
+    """Uniform noise in [0, 1) whose first axis is this process's part of the batch (draws the whole batch's)."""
+    return _own_part(torch.rand, shape, device)
+
+
+def normal(shape: Sequence[int], device: torch.device) -> Tensor:
+    """Normal noise whose first axis is this process's part of the batch (draws the whole batch's)."""
+    return _own_part(torch.randn, shape, device)
+
+
+def _own_part(draw: object, shape: Sequence[int], device: torch.device) -> Tensor:
+    # Every process has the same generator state (the loop seeds each step), so all draw the same whole and cut it.
+    me = processes()
+    whole: Tensor = draw((shape[0] * me.count, *shape[1:]), device=device)  # type: ignore[operator]
+    return whole[me.rank * shape[0] : (me.rank + 1) * shape[0]]
+
+
+class Dropout(nn.Module):
+    """Dropout whose mask does not depend on how many processes share the batch."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.probability == 0.0:
+            return x
+        keep = uniform(tuple(x.shape), x.device) >= self.probability
+        return x * keep / (1.0 - self.probability)
+
+
+class _Sum(torch.autograd.Function):
+    """Sum over processes, and so is its gradient: each process's input reaches every process's loss."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: object, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation over the whole batch of all processes (torch's SyncBatchNorm refuses CPUs)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        count = processes().count
+        if not self.training or count == 1:
+            return super().forward(x)
+        sums = torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))])
+        mean, square = _Sum.apply(sums) / count  # type: ignore[no-untyped-call]
+        variance = square - mean.square()
+        with torch.no_grad():
+            n = x.numel() / x.shape[1] * count
+            momentum = 0.1 if self.momentum is None else self.momentum
+            assert self.running_mean is not None and self.running_var is not None
+            self.running_mean.lerp_(mean, momentum)
+            self.running_var.lerp_(variance * n / (n - 1), momentum)
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked += 1
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        shifted: Tensor = x * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
+        return shifted

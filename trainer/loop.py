@@ -1,0 +1,351 @@
+"""The training loop: read it top to bottom.
+
+    validate once                         a wrong setting fails in the first second, not after the first epoch
+    for each step:
+        seed torch from (seed, step)      so that step n is the same whether or not the run was interrupted before it
+        recipe.training_step(batch)
+        now and then: log · validate, show clips, keep the best · write last.pt
+
+A run's folder holds config.json, last.pt, best.pt, metrics.jsonl and tensorboard/. Starting again with the same
+settings and folder goes on from last.pt, bit for bit. Ctrl-C (or SIGTERM) ends after the current step with a checkpoint.
+Runs under torchrun: all processes step together, the first one validates and writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from realtime.errors import ConfigError, DataError
+from trainer import distributed
+from trainer.config import RunConfig, first_difference, from_table, recipe_config, to_table, without_none
+from trainer.monitor import Monitor
+from trainer.recipe import DivergedError, Recipe, find
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call of `train` ended."""
+
+    step: int
+    interrupted: bool
+    best: float | None
+    best_step: int | None
+
+
+def train(run: RunConfig, config: Any, console: Console | None = None) -> Outcome:
+    """Train the recipe `run.recipe` with its `config` until `run.steps` or an interrupt; resumes by itself.
+
+    Raises ConfigError for settings that cannot work or differ from the folder's, DataError for missing material,
+    DivergedError when a number stops being finite (the last checkpoint stays good).
+    """
+    if run.threads:
+        torch.set_num_threads(run.threads)
+    recipe_class = find(run.recipe)
+    device = distributed.choose_device(run.device)
+    me = distributed.start(device)
+    try:
+        items = distributed.part(run.batch)
+        torch.manual_seed(run.seed)
+        recipe = recipe_class(config, run)
+        return _train(recipe, items, me, console or Console())
+    finally:
+        distributed.stop()
+
+
+def _train(recipe: Recipe, items: range, me: distributed.Processes, console: Console) -> Outcome:
+    run = recipe.run
+    state = _State(recipe)
+    state.resume_or_begin(me)
+    if state.step >= run.steps:
+        return Outcome(state.step, False, state.best, state.best_step)
+    with contextlib.ExitStack() as stack:
+        monitor = stack.enter_context(Monitor(run.out, run.steps, state.step, console)) if me.is_first else None
+        stop = stack.enter_context(_interrupts())
+        batches = stack.enter_context(_Batches(recipe, items, state.step))
+        if state.step == 0:
+            if me.is_first:
+                recipe.manifest()  # an unexportable setting is a wrong setting: say so before training, not after
+            _validate(state, monitor)
+        losses: list[dict[str, Tensor]] = []
+        while state.step < run.steps:
+            losses.append(_step(state, batches.take(state.step)))
+            state.step += 1
+            done = state.step == run.steps
+            stopping = distributed.any_process(stop.is_set(), recipe.device)
+            if monitor is not None:
+                monitor.advance(state.step)
+            if state.step % run.log_every == 0 or done or stopping:
+                _log(state, losses, monitor)
+                losses = []
+            if state.step % run.validate_every == 0 or done:
+                _validate(state, monitor)
+            if me.is_first and (state.step % run.checkpoint_every == 0 or done or stopping):
+                state.write_last()
+            if stopping and not done:
+                return Outcome(state.step, True, state.best, state.best_step)
+    return Outcome(state.step, False, state.best, state.best_step)
+
+
+def _step(state: _State, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    recipe, run = state.recipe, state.recipe.run
+    torch.manual_seed(_seed(run.seed, state.step))
+    factor = learning_rate_factor(run, state.step)
+    for optimizer in recipe.optimizers().values():
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+    for network in recipe.networks().values():
+        network.train()
+    with torch.autocast(recipe.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
+        losses = recipe.training_step(batch, state.step)
+    state.update_average()
+    return {name: loss.detach() for name, loss in losses.items()}
+
+
+def _log(state: _State, losses: list[dict[str, Tensor]], monitor: Monitor | None) -> None:
+    names = {name for step in losses for name in step}
+    means = {n: torch.stack([s[n].float().reshape(()) for s in losses if n in s]).mean() for n in names}
+    numbers = distributed.average_metrics(means)
+    _check_finite(numbers, state.step)
+    if monitor is not None:
+        monitor.train(state.step, numbers)
+
+
+def _validate(state: _State, monitor: Monitor | None) -> None:
+    """Validate on the first process with the averaged weights; the others wait."""
+    recipe = state.recipe
+    if monitor is not None:
+        torch.manual_seed(_seed(recipe.run.seed, 0))  # the same noise at every validation
+        with evaluating(recipe, state.average):
+            metrics = recipe.validate()
+            clips = recipe.clips()
+        _check_finite(metrics, state.step)
+        if recipe.metric not in metrics:
+            raise ConfigError(f"{recipe.name} is judged by {recipe.metric!r} but validates only {', '.join(metrics)}")
+        is_best = state.best is None or metrics[recipe.metric] < state.best
+        monitor.validation(state.step, metrics, is_best)
+        monitor.clips(state.step, clips)
+        if is_best:
+            state.best, state.best_step = metrics[recipe.metric], state.step
+            state.write_best()
+    distributed.wait_for_all()
+
+
+@contextlib.contextmanager
+def evaluating(recipe: Recipe, average: Mapping[str, Mapping[str, Tensor]]) -> Iterator[None]:
+    """Networks in eval mode without gradients, with the averaged weights in place where there are any."""
+    networks = recipe.networks()
+    kept = {name: {k: v.clone() for k, v in networks[name].state_dict().items()} for name in average}
+    try:
+        for name, weights in average.items():
+            networks[name].load_state_dict(weights)
+        for network in networks.values():
+            network.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        for name, weights in kept.items():
+            networks[name].load_state_dict(weights)
+
+
+def learning_rate_factor(run: RunConfig, step: int) -> float:
+    """The schedule: 0…1 over `warmup_steps`, then 1 until `hold` of the run, then down to 0 at its end."""
+    factor = min(1.0, (step + 1) / (run.warmup_steps + 1))
+    if run.schedule != "constant":
+        start = run.hold * run.steps
+        along = min(1.0, max(0.0, (step - start) / max(1.0, run.steps - start)))
+        factor *= 1 - along if run.schedule == "linear" else 0.5 + 0.5 * math.cos(math.pi * along)
+    return factor
+
+
+class _State:
+    """All that a checkpoint holds: networks, optimizers, averaged weights, step and best-so-far."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.step = 0
+        self.best: float | None = None
+        self.best_step: int | None = None
+        self.average: dict[str, dict[str, Tensor]] = {}
+        self._config = whole_config(recipe.run, recipe.config)
+        for optimizer in recipe.optimizers().values():
+            for group in optimizer.param_groups:
+                group["initial_lr"] = group["lr"]
+
+    def resume_or_begin(self, me: distributed.Processes) -> None:
+        """Load last.pt when the folder has one of the same settings; otherwise make the folder."""
+        folder = self.recipe.run.out
+        last = folder / "last.pt"
+        if last.is_file():
+            old = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            difference = first_difference(old, self._config)
+            if difference is not None:
+                key, was, now = difference
+                raise ConfigError(
+                    f"{folder} holds a run with {key} = {was!r} but this one has {now!r}: "
+                    f"set {key} back to go on with it, or choose another run.out"
+                )
+            self._load(load_checkpoint(last, self.recipe.device))
+            return
+        if self.recipe.run.start_from is not None:
+            weights = load_checkpoint(self.recipe.run.start_from / "best.pt", self.recipe.device)
+            load_networks(self.recipe, weights)
+        distributed.copy_from_first(self.recipe.networks())
+        if self.recipe.run.ema > 0:
+            networks = self.recipe.exported_networks()
+            self.average = {n: {k: v.clone() for k, v in net.state_dict().items()} for n, net in networks.items()}
+        if me.is_first:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_beside(folder / "config.json", lambda p: p.write_text(json.dumps(self._config, indent=2) + "\n"))
+
+    def update_average(self) -> None:
+        """Average ← decay·average + (1 − decay)·weights; counters and other integers are copied."""
+        networks = self.recipe.networks()
+        for name, average in self.average.items():
+            for key, value in networks[name].state_dict().items():
+                if value.is_floating_point():
+                    average[key].lerp_(value, 1 - self.recipe.run.ema)
+                else:
+                    average[key].copy_(value)
+
+    def write_last(self) -> None:
+        """Everything that going on needs, written beside and renamed so that it is never half there."""
+        checkpoint = self._weights() | {
+            "optimizers": {name: o.state_dict() for name, o in self.recipe.optimizers().items()},
+            "average": self.average,
+        }
+        _write_beside(self.recipe.run.out / "last.pt", lambda path: torch.save(checkpoint, path))
+
+    def write_best(self) -> None:
+        """The networks as they validated: averaged weights where there are any."""
+        weights = self._weights()
+        weights["networks"] = weights["networks"] | self.average
+        _write_beside(self.recipe.run.out / "best.pt", lambda path: torch.save(weights, path))
+
+    def _weights(self) -> dict[str, Any]:
+        networks = {name: net.state_dict() for name, net in self.recipe.networks().items()}
+        return {"step": self.step, "best": self.best, "best_step": self.best_step, "networks": networks}
+
+    def _load(self, checkpoint: Mapping[str, Any]) -> None:
+        self.step, self.best, self.best_step = (checkpoint[k] for k in ("step", "best", "best_step"))
+        load_networks(self.recipe, checkpoint)
+        for name, optimizer in self.recipe.optimizers().items():
+            optimizer.load_state_dict(checkpoint["optimizers"][name])
+        self.average = {n: dict(w) for n, w in checkpoint["average"].items()}
+
+
+def whole_config(run: RunConfig, config: Any) -> dict[str, Any]:
+    """`[run]` and the recipe's sections as one JSON-able table: what config.json holds."""
+    return {"run": to_table(run)} | to_table(config)
+
+
+def load_run(folder: Path) -> tuple[RunConfig, Any]:
+    """The settings of the run in `folder`, with `run.out` set to where it now lies."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ConfigError(f"{folder} is no run folder (it has no config.json): give the run.out of a training run")
+    tables = without_none(json.loads(path.read_text(encoding="utf-8")))
+    run = from_table(RunConfig, tables["run"] | {"out": str(folder)}, "run")
+    return run, recipe_config(find(run.recipe).Config, tables)
+
+
+def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """A checkpoint's tensors on `device`; DataError when it is missing or damaged."""
+    if not path.is_file():
+        raise DataError(f"{path} does not exist: train the run until its first validation first")
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:
+        raise DataError(f"{path} cannot be read as a checkpoint ({error}): delete it or restore a copy") from error
+    return checkpoint
+
+
+def load_networks(recipe: Recipe, checkpoint: Mapping[str, Any]) -> None:
+    """Put a checkpoint's weights into the recipe's networks."""
+    for name, network in recipe.networks().items():
+        try:
+            network.load_state_dict(checkpoint["networks"][name])
+        except (KeyError, RuntimeError) as error:
+            raise DataError(f"the checkpoint does not fit network {name!r} of {recipe.name}: {error}") from error
+
+
+class _Batches:
+    """Batches in order, prepared ahead by one background thread; with prefetch 0, when asked for."""
+
+    def __init__(self, recipe: Recipe, items: range, start: int) -> None:
+        self._recipe, self._items, self._next = recipe, items, start
+        self._ahead: dict[int, Future[dict[str, Tensor]]] = {}
+        self._thread = ThreadPoolExecutor(1, "batches") if recipe.run.prefetch else None
+
+    def __enter__(self) -> _Batches:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
+
+    def take(self, step: int) -> dict[str, Tensor]:
+        """The batch of `step`, on the recipe's device; steps are asked for in order."""
+        if self._thread is None:
+            batch = self._recipe.batch(step, self._items)
+        else:
+            last = min(step + self._recipe.run.prefetch, self._recipe.run.steps - 1)
+            while self._next <= last:
+                self._ahead[self._next] = self._thread.submit(self._recipe.batch, self._next, self._items)
+                self._next += 1
+            batch = self._ahead.pop(step).result()
+        return {name: tensor.to(self._recipe.device) for name, tensor in batch.items()}
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets; a second Ctrl-C interrupts at once. Inert outside the main thread."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _check_finite(numbers: Mapping[str, float], step: int) -> None:
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise DivergedError(
+                f"{name} became {value} at step {step}: lower the learning rate or set run.clip_gradient, "
+                "then run again to go on from the last checkpoint"
+            )
+
+
+def _seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _write_beside(path: Path, write: Any) -> None:
+    beside = path.with_name(path.name + ".tmp")
+    write(beside)
+    os.replace(beside, path)
