@@ -41,7 +41,9 @@ def harmonic_waves(f0_hz: Tensor, previous_f0_hz: Tensor, phase: Tensor, harmoni
     cycles = cycles - torch.floor(cycles)
     orders = torch.arange(1, harmonics + 1, dtype=f0_hz.dtype, device=f0_hz.device)
     turns = orders[:, None] * cycles[..., None, :]
-    return torch.sin(2 * math.pi * (turns - torch.round(turns))), end
+    turns -= torch.round(turns)  # in place: this is the largest tensor of a training step
+    turns *= 2 * math.pi
+    return torch.sin_(turns), end
 
 
 def oscillate(amplitudes: Tensor, previous: Tensor, waves: Tensor) -> Tensor:

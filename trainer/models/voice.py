@@ -142,18 +142,22 @@ class VoiceNetwork(nn.Module):
 
     def forward(self, x: Tensor, target: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """x (batch, 3, frames), target (batch, targets), state (batch, sum(sizes)) → y (batch, 1, samples), state."""
-        memory, phase, last_f0, last_amplitudes, clock, tail, past = torch.split(state, self.sizes, 1)
+        memory, rest = torch.split(state, [self.sizes[0], sum(self.sizes[1:])], 1)
         harmonics_db, noise_db, memory = self.levels(x, target, memory)
+        y, rest = self.sound(x, target, harmonics_db, noise_db, rest)
+        return y, torch.cat([memory, rest], 1)
+
+    def sound(self, x: Tensor, target: Tensor, harmonics_db: Tensor, noise_db: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
+        """Levels to samples (batch, 1, samples); `rest` is the state without the network's memory."""
+        phase, last_f0, last_amplitudes, clock, tail, past = torch.split(rest, self.sizes[1:], 1)
         f0_hz = x[:, 0].clamp(20.0, 8000.0)
         with torch.no_grad():  # the pitch is given, so the waves are constants of the loss
             waves, phase = harmonic_waves(f0_hz, last_f0, phase, self.model.harmonics, self.model.hop, self.rate)
         amplitudes = self.audible(harmonics_db, f0_hz)
         dry = oscillate(amplitudes, last_amplitudes, waves)
         hiss, clock, tail = self.noise(torch.exp(DB * noise_db), clock, tail)
-        dry = (dry + hiss).flatten(1)
-        wet, past = self.room(dry, target, past)
-        state = torch.cat([memory, phase, f0_hz[:, -1:], amplitudes[:, -1], clock, tail, past], 1)
-        return wet[:, None], state
+        wet, past = self.room((dry + hiss).flatten(1), target, past)
+        return wet[:, None], torch.cat([phase, f0_hz[:, -1:], amplitudes[:, -1], clock, tail, past], 1)
 
     def audible(self, harmonics_db: Tensor, f0_hz: Tensor) -> Tensor:
         """Amplitudes, faded out towards half the sample rate so that none folds back."""
@@ -276,10 +280,13 @@ class Voice(Recipe):
             loss = harmonic_distance(harmonics_db[:, lead:], batch["harmonics_db"][:, lead:], x[:, :, lead:])
             self.descend("voice", loss)
             return {"harmonics_db": loss}
-        state = x.new_zeros(len(x), sum(self.voice.sizes))
-        made = self.voice(x, target, state)[0][:, 0, lead * self.features.hop :]
+        harmonics_db, noise_db, _ = self.voice.levels(x, target, x.new_zeros(len(x), self.config.model.hidden))
+        # Of the lead-in only what fills the room is made into sound.
+        skip = max(0, lead - 1 - self.config.model.room_taps // self.features.hop)
+        rest = x.new_zeros(len(x), sum(self.voice.sizes[1:]))
+        heard = self.voice.sound(x[:, :, skip:], target, harmonics_db[:, skip:], noise_db[:, skip:], rest)[0]
+        made = heard[:, 0, (lead - skip) * self.features.hop :]
         real = batch["audio"][:, lead * self.features.hop :]
-        harmonics_db, _, _ = self.voice.levels(x, target, x.new_zeros(len(x), self.config.model.hidden))
         harmonic = harmonic_distance(harmonics_db[:, lead:], batch["harmonics_db"][:, lead:], x[:, :, lead:])
         distance = self.loss(made, real)
         loss = distance + training.harmonic_weight * harmonic / 10
