@@ -1,0 +1,103 @@
+"""Whether a model is quick enough, and which thread it should run in: measured before sound runs, never guessed.
+
+    in the callback   no latency more, but every step must be done within the period
+    in a worker       whole blocks later (slack), so that a slow step has that much longer
+
+    need = p99.9 of a step · steps that can fall into one period · LIVE_FACTOR
+    callback when need ≤ 0.7 · period, else a worker with ⌈need / period⌉ blocks of slack
+
+Control thread, before the stream is armed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+
+from realtime.errors import EngineError
+from realtime.meters import Histogram, Times
+from realtime.ring import Stepper
+
+LIVE_FACTOR = 1.6
+"""Live calls, with sleep between them, take longer than calls in a row: by 1.2 to 2, measured."""
+_CALLBACK_SHARE = 0.7
+_ROUNDS, _ROUND_STEPS, _ROUND_S, _PAUSE_S = 8, 250, 0.25, 0.005
+_SETTLING_STEPS = 20
+
+
+def warm_up(chain: Stepper) -> Times:
+    """Run the chain on a test sound until everything is compiled, loaded and timed; then forget the sound.
+
+    Of eight rounds the one with the shortest tail counts: what the model itself needs comes back in each round, what
+    another process took away once does not. Where it is allowed the rounds run in a real-time class, as the callback
+    will, under every sound server's priority and with pauses.
+    """
+    step = chain.step_samples
+    sound = np.random.default_rng(0).standard_normal(step).astype(np.float32) * np.float32(0.01)
+    sound += 0.2 * np.sin(2 * np.pi * 440 / chain.sample_rate * np.arange(step)).astype(np.float32)
+    out = np.zeros(step, np.float32)
+    for _ in range(_SETTLING_STEPS):
+        chain.process(sound, out)
+    with _real_time():
+        rounds = [_time_round(chain, sound, out) for _ in range(_ROUNDS)]
+    chain.reset()
+    return min(rounds, key=lambda times: times.p999_us)
+
+
+@contextlib.contextmanager
+def _real_time() -> Iterator[None]:
+    changed = False
+    with contextlib.suppress(OSError, AttributeError):
+        before, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        changed = True
+    try:
+        yield
+    finally:
+        if changed:
+            os.sched_setscheduler(0, before, parameter)
+
+
+def _time_round(chain: Stepper, sound: np.typing.NDArray[np.float32], out: np.typing.NDArray[np.float32]) -> Times:
+    times = Histogram()
+    until = time.perf_counter() + _ROUND_S
+    for _ in range(_ROUND_STEPS):
+        began = time.perf_counter()
+        chain.process(sound, out)
+        ended = time.perf_counter()
+        times.add(ended - began)
+        if ended > until:
+            break
+    time.sleep(_PAUSE_S)
+    return times.times()
+
+
+def choose_slack(
+    warm: Times, *, block_s: float, step_s: float, where: Literal["auto", "callback", "worker"] = "auto"
+) -> int:
+    """Blocks of slack for a worker; 0 runs the model in the callback.
+
+    warm: times of one step. block_s, step_s: seconds of sound in a block and in a step.
+    Raises `EngineError` when no slack would help because the model is slower than the sound.
+    """
+    load = warm.p50_us * 1e-6 / step_s
+    if load > 1.0:
+        raise EngineError(
+            f"The model needs {load:.1f} times the real time on this machine, so it cannot play live: choose a smaller "
+            "model, or convert files with it."
+        )
+    need_s = warm.p999_us * 1e-6 * math.ceil(block_s / step_s - 1e-9) * LIVE_FACTOR
+    if where == "callback" or (where == "auto" and need_s <= _CALLBACK_SHARE * block_s):
+        return 0
+    return max(1, math.ceil(need_s / block_s))
+
+
+def nearly_too_slow(warm: Times, step_s: float) -> bool:
+    """Whether even a worker will be late now and then."""
+    return warm.p99_us * 1e-6 * LIVE_FACTOR > 0.8 * step_s

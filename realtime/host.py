@@ -1,0 +1,177 @@
+"""The other side of the engine process: start it, tell it, look at it, and end it even when it hangs.
+
+    host = Host();  running = host.open(StreamSettings("voice"));  host.set_controls(…);  host.snapshot();  host.close()
+
+A host never waits for audio: requests go through a pipe with a deadline, meters are read from shared memory. An
+engine that does not answer or end in time is killed, which is the only cure when a sound server has died under
+PortAudio. Methods may be called from any one thread at a time; `snapshot` from any thread at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import time
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from realtime.controls import Controls
+from realtime.errors import EngineError
+from realtime.messages import Event, Refusal, Reply, Request, Running, StreamSettings, What
+from realtime.meters import Meters, Snapshot, Times, shared_memory
+
+__all__ = ["Host", "Running", "Snapshot", "StreamSettings", "Times"]
+
+OPEN_TIMEOUT_S = 90.0  # the first load of a large model on a slow disk, and numba's first compilation
+ANSWER_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 7.0  # a recording may have seconds to write
+
+
+class Host:
+    """Owns one engine process, started by the first `open`."""
+
+    def __init__(self) -> None:
+        """Nothing is started yet."""
+        self._memory = shared_memory()
+        self._meters = Meters(self._memory)
+        self._process: Any = None
+        self._pipe: Any = None
+        self._number = 0
+        self._said: deque[str] = deque(maxlen=100)
+        self.killed = False
+        """Whether the last engine had to be killed because it did not end."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine process runs."""
+        return self._process is not None and self._process.is_alive()
+
+    @property
+    def process_id(self) -> int | None:
+        """The engine's process id, while it runs."""
+        return self._process.pid if self.alive else None
+
+    def open(self, settings: StreamSettings) -> Running:
+        """Start the engine if need be and let sound run; replaces a stream that is open. Raises `RetimbreError`."""
+        if not self.alive:
+            self._spawn()
+        running: Running = self._ask("open", settings, OPEN_TIMEOUT_S)
+        return running
+
+    def set_controls(self, controls: Controls) -> None:
+        """Hand new controls to the chain."""
+        self._ask("controls", controls)
+
+    def mute(self, muted: bool) -> None:
+        """Silence the output, or let it sound again."""
+        self._ask("mute", muted)
+
+    def record(self, path: Path | None) -> str | None:
+        """Record into a new .wav file, or end with None; a sentence about the one that ended comes back."""
+        problem: str | None = self._ask("record", path, CLOSE_TIMEOUT_S)
+        return problem
+
+    def snapshot(self) -> Snapshot:
+        """What the meters show now."""
+        return self._meters.snapshot()
+
+    def events(self) -> list[str]:
+        """What the engine had to say since the last call, in sentences; its end is one of them."""
+        try:
+            while self._pipe is not None and self._pipe.poll():
+                self._take(self._pipe.recv())
+        except (EOFError, OSError):
+            self._said.append(self._end_sentence())
+            self._forget()
+        said = list(self._said)
+        self._said.clear()
+        return said
+
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
+        """End the engine: asked first, killed when it does not end in time. `killed` says which."""
+        self.killed = False
+        if self._process is None:
+            return
+        with contextlib.suppress(OSError):  # it may have ended by itself
+            self._pipe.send(Request(0, "close"))
+        self._process.join(timeout_s)
+        if self._process.is_alive():
+            self.killed = True
+            self._process.kill()
+            self._process.join(timeout_s)
+        self._drain()
+        self._forget()
+
+    def _spawn(self) -> None:
+        from realtime.engine import run  # the engine's modules need not be here before there is one
+
+        self._forget()
+        self._meters.clear()
+        # Spawned, not forked: a fork would inherit PortAudio, Qt and locks in unknown states.
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=run, args=(theirs, self._memory), name="retimbre-engine", daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def _ask(self, what: What, value: Any = None, timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
+        if self._pipe is None:
+            raise EngineError("The engine is not running: open a stream first.")
+        self._number += 1
+        deadline = time.monotonic() + timeout_s
+        try:
+            self._pipe.send(Request(self._number, what, value))
+            while self._pipe.poll(max(0.0, deadline - time.monotonic())):
+                answer = self._take(self._pipe.recv())
+                if isinstance(answer, Refusal) and answer.number == self._number:
+                    raise answer.to_error()
+                if isinstance(answer, Reply) and answer.number == self._number:
+                    return answer.value
+        except (EOFError, OSError):
+            sentence = self._end_sentence()
+            self._forget()
+            raise EngineError(sentence) from None
+        self._kill()
+        raise EngineError(
+            f"The engine did not answer {what!r} within {timeout_s:g} s and was ended (the card or server may hang): "
+            "start the stream again."
+        )
+
+    def _take(self, message: object) -> object:
+        if isinstance(message, Event):
+            self._said.append(message.sentence)
+        return message
+
+    def _drain(self) -> None:
+        try:
+            while self._pipe.poll():
+                self._take(self._pipe.recv())
+        except (EOFError, OSError):
+            return
+
+    def _end_sentence(self) -> str:
+        self._process.join(1.0)
+        code = self._process.exitcode
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return f"The engine process ended unexpectedly ({how}): start the stream again."
+
+    def _kill(self) -> None:
+        self.killed = True
+        self._process.kill()
+        self._process.join(CLOSE_TIMEOUT_S)
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+        self._pipe = self._process = None

@@ -1,0 +1,159 @@
+"""What the engine shows while it plays, in memory that two processes share: numbers, and times as histograms.
+
+    [ one float64 per name of NUMBERS | counts of callback times | counts of model times ]
+
+One writer a number (the audio callback, the worker or the control thread), any reader, no lock: a reader may see
+numbers of two neighbouring blocks, never half a number (aligned 64-bit stores). Times fall into bins of 2 % width
+from 1 µs up, so that percentiles over hours cost no memory.
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+NUMBERS: Final = (
+    "state", "block", "rate_hz", "muted", "callbacks", "samples", "xruns", "late_callbacks", "late_model_calls",
+    "faults", "clipped_blocks", "input_peak", "input_rms", "output_peak", "output_rms", "load", "callback_max_us",
+    "model_max_us", "recorded_samples", "recording_lost_samples", "howls", "model_faults",
+)  # fmt: skip
+(
+    STATE, BLOCK, RATE_HZ, MUTED, CALLBACKS, SAMPLES, XRUNS, LATE_CALLBACKS, LATE_MODEL_CALLS, FAULTS,
+    CLIPPED_BLOCKS, INPUT_PEAK, INPUT_RMS, OUTPUT_PEAK, OUTPUT_RMS, LOAD, CALLBACK_MAX_US, MODEL_MAX_US,
+    RECORDED_SAMPLES, RECORDING_LOST_SAMPLES, HOWLS, MODEL_FAULTS,
+) = range(len(NUMBERS))  # fmt: skip
+
+# Values of STATE.
+CLOSED, RUNNING, STALLED = 0, 1, 2
+
+_BINS_PER_E = 50.0  # bins per factor e: each 2 % wide
+_BINS = 800  # to e^16 µs, 8.9 s
+SHARED_FLOATS: Final = len(NUMBERS) + 2 * _BINS
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """A distribution of durations: how many, and percentiles in µs (to 2 %, the upper edge of a bin)."""
+
+    count: int
+    p50_us: float
+    p99_us: float
+    p999_us: float
+    max_us: float
+
+    def to_mapping(self) -> dict[str, float]:
+        """Plain numbers for JSON, rounded to 0.1 µs."""
+        return {
+            "count": self.count,
+            **{name: round(getattr(self, name), 1) for name in ("p50_us", "p99_us", "p999_us", "max_us")},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The engine at one moment. Levels are linear (1 is full scale); `load` is the callback's time over the period."""
+
+    state: int
+    block: int
+    rate_hz: int
+    muted: bool
+    callbacks: int
+    samples: int
+    xruns: int
+    late_callbacks: int
+    late_model_calls: int
+    faults: int
+    model_faults: int
+    clipped_blocks: int
+    howls: int
+    input_peak: float
+    input_rms: float
+    output_peak: float
+    output_rms: float
+    load: float
+    recorded_samples: int
+    recording_lost_samples: int
+    callback: Times
+    model: Times
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of sound since the stream was opened."""
+        return self.samples / self.rate_hz if self.rate_hz else 0.0
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the sound card or server has stopped asking for sound."""
+        return self.state == STALLED
+
+
+def shared_memory() -> Any:
+    """Memory for one engine's meters, to hand to the engine process when it is spawned."""
+    return multiprocessing.get_context("spawn").RawArray("d", SHARED_FLOATS)
+
+
+class Meters:
+    """A view of the shared memory: the engine writes numbers and two histograms, a host reads snapshots."""
+
+    def __init__(self, memory: Any | None = None) -> None:
+        """memory: of `shared_memory`; None: private (in one process, as tests and the benchmark use it)."""
+        whole = np.zeros(SHARED_FLOATS) if memory is None else np.frombuffer(memory, dtype=np.float64)
+        self.numbers: NDArray[np.float64] = whole[: len(NUMBERS)]
+        self.callback = Histogram(whole[len(NUMBERS) :][:_BINS], self.numbers[CALLBACK_MAX_US : CALLBACK_MAX_US + 1])
+        self.model = Histogram(whole[len(NUMBERS) + _BINS :], self.numbers[MODEL_MAX_US : MODEL_MAX_US + 1])
+        self._whole = whole
+
+    def clear(self) -> None:
+        """All zeros, for a stream that begins."""
+        self._whole[:] = 0.0
+
+    def snapshot(self) -> Snapshot:
+        """Read everything."""
+        now = self.numbers.copy()
+        whole = [name for name in NUMBERS if Snapshot.__annotations__.get(name) == "int"]
+        levels = [name for name in NUMBERS if Snapshot.__annotations__.get(name) == "float"]
+        values: dict[str, Any] = {name: int(now[NUMBERS.index(name)]) for name in whole}
+        values |= {name: float(now[NUMBERS.index(name)]) for name in levels}
+        return Snapshot(muted=bool(now[MUTED]), callback=self.callback.times(), model=self.model.times(), **values)
+
+
+class Histogram:
+    """Counts of durations by size; adding costs one logarithm."""
+
+    def __init__(self, counts: NDArray[np.float64] | None = None, longest: NDArray[np.float64] | None = None) -> None:
+        """counts, longest: where to count and to keep the longest; None: memory of its own."""
+        self._counts = np.zeros(_BINS) if counts is None else counts
+        self._longest = np.zeros(1) if longest is None else longest
+
+    def add(self, duration_s: float) -> None:
+        """Count one duration."""
+        us = duration_s * 1e6
+        bin_ = int(_BINS_PER_E * math.log(us)) if us > 1.0 else 0
+        self._counts[min(bin_, _BINS - 1)] += 1.0
+        self._longest[0] = max(self._longest[0], us)
+
+    def times(self) -> Times:
+        """The distribution so far."""
+        counts = self._counts.copy()
+        total = int(counts.sum())
+        longest = float(self._longest[0])
+        p50, p99, p999 = _percentiles(counts, total, longest, (0.5, 0.99, 0.999))
+        return Times(total, p50, p99, p999, longest)
+
+
+def _percentiles(counts: NDArray[np.float64], total: int, longest: float, parts: Sequence[float]) -> list[float]:
+    if not total:
+        return [0.0] * len(parts)
+    bins = np.searchsorted(np.cumsum(counts), np.ceil(np.array(parts) * total))
+    return [min(longest, math.exp((int(bin_) + 1) / _BINS_PER_E)) for bin_ in bins]
+
+
+def level_db(level: float) -> float:
+    """Level in dBFS of a linear level, not under -120."""
+    return 20.0 * math.log10(max(level, 1e-6))

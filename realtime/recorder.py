@@ -1,0 +1,166 @@
+"""Record what is played: left the input, delayed so that it lines up, right the output; a WAV file of 32-bit floats.
+
+    callback --push--> ring (never waits; what does not fit is counted and replaced by silence) --thread--> file
+
+The thread writes twice a second and then puts the right sizes into the file's header, so that a process that is killed
+leaves a file that opens, at most half a second short. A disk that fills up ends the recording with a sentence; the
+sound goes on. `push` belongs to the audio callback, everything else to the control thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import threading
+import time
+from io import FileIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.errors import AudioFileError
+
+CHANNELS = 2
+_FRAME_BYTES = 4 * CHANNELS
+_RING_S = 8.0
+_PERIOD_S = 0.1
+_HEADER_EVERY_S = 0.5
+# A RIFF size is 32 bits wide; the recording goes on in a second file before it is reached.
+_LONGEST_BYTES = (1 << 32) - (1 << 20)
+_HEADER = struct.Struct("<4sI4s4sIHHIIHHH4sII4sI")
+
+
+def wav_header(rate_hz: int, frames: int) -> bytes:
+    """Header of a 32-bit float WAV file of two channels and `frames` frames."""
+    data = frames * _FRAME_BYTES
+    return _HEADER.pack(
+        b"RIFF", _HEADER.size - 8 + data, b"WAVE",
+        b"fmt ", 18, 3, CHANNELS, rate_hz, rate_hz * _FRAME_BYTES, _FRAME_BYTES, 32, 0,
+        b"fact", 4, frames,
+        b"data", data,
+    )  # fmt: skip
+
+
+class Recorder:
+    """Writes blocks of (dry, wet) to a file from a thread of its own, until `close`."""
+
+    def __init__(self, path: Path, rate_hz: int) -> None:
+        """Create the file, which must end in .wav and not exist yet. Raises `AudioFileError`."""
+        if path.suffix.lower() != ".wav":
+            raise AudioFileError(f"A recording is written as .wav, not as {path.name!r}: name it {path.stem}.wav.")
+        self.path, self._rate_hz = path, rate_hz
+        self._first = path
+        self._file = self._create(path)
+        size = 1 << int(_RING_S * rate_hz).bit_length()
+        self._ring = np.zeros((size, CHANNELS), dtype=np.float32)
+        # Counters of frames since the start; each has one writer.
+        self._pushed = self._written = 0
+        self._owed_silence = 0
+        self.lost_frames = 0
+        self.frames = 0
+        self.problem: str | None = None
+        self._parts = 1
+        self._in_file = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def push(self, dry: NDArray[np.float32], wet: NDArray[np.float32]) -> None:
+        """Take a block, shapes (samples,); never waits. What finds no room is lost, counted and replaced by silence."""
+        samples = len(dry)
+        size = len(self._ring)
+        if self._pushed - self._written + self._owed_silence + samples > size:
+            self._owed_silence += samples
+            self.lost_frames += samples
+            return
+        if self._owed_silence:
+            self._put(None, None, self._owed_silence)
+            self._owed_silence = 0
+        self._put(dry, wet, samples)
+
+    def _put(self, dry: NDArray[np.float32] | None, wet: NDArray[np.float32] | None, samples: int) -> None:
+        ring, begin = self._ring, self._pushed % len(self._ring)
+        first = min(samples, len(ring) - begin)
+        for channel, values in ((0, dry), (1, wet)):
+            ring[begin : begin + first, channel] = 0.0 if values is None else values[:first]
+            ring[: samples - first, channel] = 0.0 if values is None else values[first:]
+        self._pushed += samples
+
+    def close(self) -> None:
+        """Write what is left and finish the file; `problem` says in a sentence whether something went wrong."""
+        self._stop.set()
+        self._thread.join(timeout=5.0)
+
+    def _run(self) -> None:
+        next_header = time.monotonic() + _HEADER_EVERY_S
+        try:
+            while not self._stop.wait(_PERIOD_S):
+                self._drain()
+                if time.monotonic() >= next_header:
+                    next_header = time.monotonic() + _HEADER_EVERY_S
+                    self._write_header()
+            self._drain()
+            self._write_header()
+        except OSError as error:
+            self._give_up(error)
+        finally:
+            try:
+                self._file.close()
+            except OSError as error:
+                self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        with contextlib.suppress(OSError):  # it overwrites in place, which a full disk allows
+            self._write_header()
+        if self.problem is None:
+            seconds = self.frames / self._rate_hz
+            self.problem = (
+                f"The recording {self.path.name!r} ended after {seconds:.1f} s ({error.strerror or error}): make room "
+                "on the disk and start a new recording; the sound goes on."
+            )
+
+    def _drain(self) -> None:
+        size = len(self._ring)
+        while (waiting := self._pushed - self._written) > 0:
+            begin = self._written % size
+            part = min(waiting, size - begin, 1 << 15)
+            if self._in_file + part * _FRAME_BYTES > _LONGEST_BYTES:
+                self._next_file()
+            self._write(self._ring[begin : begin + part].tobytes())
+            self._written += part
+            self.frames += part
+
+    def _write(self, data: bytes) -> None:
+        # Unbuffered, so that only what the file system has taken is counted and a full disk leaves a true header.
+        left = memoryview(data)
+        while left:
+            taken = self._file.write(left)
+            self._in_file += taken
+            left = left[taken:]
+
+    def _write_header(self) -> None:
+        self._file.seek(0)
+        self._file.write(wav_header(self._rate_hz, self._in_file // _FRAME_BYTES))
+        self._file.seek(0, 2)
+
+    def _next_file(self) -> None:
+        self._write_header()
+        self._file.close()
+        self._parts += 1
+        self.path = self._first.with_name(f"{self._first.stem}-{self._parts}{self._first.suffix}")
+        self._in_file = 0
+        self._file = self._create(self.path)
+
+    def _create(self, path: Path) -> FileIO:
+        try:
+            file = path.open("xb", buffering=0)
+            file.write(wav_header(self._rate_hz, 0))
+        except FileExistsError:
+            raise AudioFileError(f"There is already a file {str(path)!r}: name a new one, or move it away.") from None
+        except OSError as error:
+            raise AudioFileError(
+                f"The recording {str(path)!r} cannot be written ({error.strerror or error}): name a file in a folder "
+                "that exists and that you may write to."
+            ) from None
+        return file
