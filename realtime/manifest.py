@@ -1,7 +1,8 @@
-"""The manifest of a model package: what a model is and how the engine must feed it. Any thread; no file is touched here.
+"""The manifest of a model package: what a model is and how the engine must feed it. Any thread; no file is touched.
 
-Specified in `docs/model-package.md`. The dataclasses check themselves when they are made, so that the trainer cannot write
-what the engine would refuse; `Manifest.parse` is strict: a key, a type or a format it does not know is refused by name.
+Specified in `docs/model-package.md`. The dataclasses check themselves when they are made, so that the trainer cannot
+write what the engine would refuse; `Manifest.parse` is strict: a key, a type or a format it does not know is refused by
+name.
 
     inputs  x, [target (1, targets)], state_0 … state_n          outputs  y, next_state_0 … next_state_n       float32
 
@@ -79,7 +80,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A knob of the engine (`realtime.controls.RANGES`) that suits this model: its range, default and a MIDI controller."""
+    """A knob of the engine (`realtime.controls.RANGES`) that suits this model, and the MIDI controller it suggests."""
 
     name: str
     title: str
@@ -119,7 +120,7 @@ class State:
     def __post_init__(self) -> None:
         """Refuse a shape without fixed sizes."""
         _need_text("a state's name", self.name)
-        if not isinstance(self.shape, tuple) or not 1 <= len(self.shape) <= 8:
+        if not _is_tuple_of(self.shape, object) or not 1 <= len(self.shape) <= 8:
             raise PackageError(
                 f"The shape of {self.name} is {self.shape!r}, but a state has 1 to 8 fixed sizes: list them."
             )
@@ -227,7 +228,7 @@ class Manifest:
             ("targets", Target, self.targets),
             ("controls", Control, self.controls),
         ):
-            if not isinstance(items, tuple) or not all(isinstance(item, kind) for item in items):
+            if not _is_tuple_of(items, kind):
                 raise PackageError(f"{name} is {items!r}, but it must be a tuple of {kind.__name__}: make it one.")
         expected = [f"state_{k}" for k in range(len(self.states))]
         if [state.name for state in self.states] != expected:
@@ -326,7 +327,7 @@ class Manifest:
     def parse(cls, text: str | bytes, where: str = MANIFEST_FILE) -> Manifest:
         """The manifest that `text` holds; `where` names it in messages. Raises PackageError and nothing else."""
         data = _object(_parse_json(text, where), where)
-        # The format comes first: a newer file may rightly hold anything, and the version is what its reader must learn.
+        # The format comes first: a newer file may hold anything, and its version is what the reader must learn.
         if "format" in data:
             try:
                 _need_format(data["format"])
@@ -370,6 +371,12 @@ def _parse_json(text: str | bytes, where: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
+        if isinstance(error, json.JSONDecodeError) and (
+            error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
+        ):
+            raise PackageError(
+                f"{where} ends too early: it was copied only in part, copy the package again."
+            ) from error
         reason = str(error) or type(error).__name__
         raise PackageError(f"{where} is not JSON ({reason}): write or copy the package again.") from error
 
@@ -404,7 +411,7 @@ def _list(value: object, where: str) -> list[object]:
 
 
 def _only(data: Mapping[str, object], known: Iterable[str], where: str, cls: type[Any]) -> None:
-    """Exactly the known keys: a missing one has no silent default, an unknown one may mean something we would ignore."""
+    """Exactly the known keys: a missing one has no silent default, an unknown one may mean what we would ignore."""
     known = list(known)
     unknown = [repr(name) for name in data if name not in known]
     if unknown:
@@ -417,11 +424,15 @@ def _only(data: Mapping[str, object], known: Iterable[str], where: str, cls: typ
         raise PackageError(f"{where} lacks {', '.join(missing)}, which {cls.__name__} needs: write the package again.")
 
 
+def _is_tuple_of(value: object, kind: type[Any]) -> bool:
+    return isinstance(value, tuple) and all(isinstance(item, kind) for item in value)
+
+
 def _need_format(value: object) -> None:
     match = _FORMAT.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise PackageError(f"format is {value!r}, but it must be like '{FORMAT}': write the package again.")
-    ours = int(FORMAT.split(".")[0])
+    ours = int(FORMAT.partition(".")[0])
     if int(match[1]) > ours:
         raise PackageError(
             f"the format is {value}, but this retimbre reads up to {ours}.x ({FORMAT}): update retimbre to load it."

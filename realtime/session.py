@@ -4,9 +4,9 @@
     states[0] ──►│ model │──► states[1]     even    what one call writes as next_state_k,
     states[1] ──►└───────┘──► states[0]     odd     the other reads as state_k: nothing is copied
 
-The caller writes into `x` and `target`, calls `run()` and reads `y`; no array is made on the way. One intra-op thread that
-never spins: the engine shares its core with the sound card's callback. The CPU always works; CUDA is taken only after a tiny
-model has really run there, and states then stay on the card.
+The caller writes into `x` and `target`, calls `run()` and reads `y`; no array is made on the way. One intra-op thread
+that never spins: the engine shares its core with the sound card's callback. The CPU always works; CUDA is taken only
+after a tiny model has really run there, and states then stay on the card.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Session:
         return "cuda" if CUDA in self._session.get_providers() else "cpu"
 
     def run(self) -> None:
-        """One call: read `x` and `target`, write `y`, move the states on. Raises PackageError when onnxruntime fails."""
+        """One call: read `x` and `target`, write `y`, move the states on. PackageError when onnxruntime fails."""
         try:
             self._session.run_with_iobinding(self._bindings[self._turn])
         except Exception as error:  # its exceptions have no common ancestor but this
