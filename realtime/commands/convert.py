@@ -1,0 +1,116 @@
+"""`retimbre convert`: sound files in, the same playing on another instrument out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("convert")(convert)
+
+
+def convert(
+    sources: Annotated[list[Path], typer.Argument(metavar="IN...", help="Sound files, or folders of them.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A file, for one input; else a folder.")],
+    model: Annotated[str | None, typer.Option(help="A model's name or folder; left out: the shipped voice.")] = None,
+    target: Annotated[str | None, typer.Option(help="NAME, or a blend NAME=0.7,NAME=0.3.")] = None,
+    mix: Annotated[float, typer.Option(help="0 the input alone, 1 the model alone.")] = 1.0,
+    gain: Annotated[float, typer.Option(help="dB after everything.")] = 0.0,
+    transpose: Annotated[float, typer.Option(help="Semitones.")] = 0.0,
+    octave: Annotated[str, typer.Option(help="auto: into the target's range by whole octaves; off.")] = "auto",
+    player_level: Annotated[
+        float | None, typer.Option(help="dBFS that count as forte; left out: found in each file.")
+    ] = None,
+    match_loudness: Annotated[bool, typer.Option(help="Give the result the loudness of the input.")] = True,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help="wav, flac, ogg, mp3 or aiff; left out: as the input.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Files at once; left out: one per processor.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+) -> None:
+    """Convert sound files with a model, in parallel; the result lies on the input to the sample."""
+    import os
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from realtime.controls import Controls, target_weights
+    from realtime.convert_files import Result, Settings, convert_files, plan
+    from realtime.package import default_package_name, resolve
+
+    tasks = plan(sources, out, format_name)
+    package = resolve(model or default_package_name())
+    names = [one.name for one in package.manifest.targets]
+    controls = Controls().with_changes(
+        mix=mix,
+        output_gain_db=gain,
+        transpose_semitones=transpose,
+        octave=octave,
+        target=None if target is None else target_weights(target, names),
+        **({} if player_level is None else {"player_level_db": player_level}),
+    )
+    settings = Settings(
+        package.folder,
+        controls,
+        match_loudness=match_loudness,
+        learn_level=player_level is None,
+        overwrite=overwrite,
+    )
+    console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
+    began = time.perf_counter()
+    finished: list[Result] = []
+    columns = (
+        TextColumn("{task.completed:.0f} of {task.total:.0f} s of sound"),
+        BarColumn(),
+        TextColumn("{task.fields[files]}"),
+        TimeRemainingColumn(),
+    )
+    try:
+        with Progress(*columns, console=errors, transient=True) as bar:
+            total = sum(_seconds(task.source) for task in tasks)
+            row = bar.add_task("", total=total, files=f"0 of {len(tasks)} files")
+
+            def tell(result: Result) -> None:
+                finished.append(result)
+                bar.update(row, files=f"{len(finished)} of {len(tasks)} files")
+                for note in result.notes:
+                    bar.console.print(f"{result.task.destination}: {note}.", markup=False, soft_wrap=True)
+
+            convert_files(
+                tasks,
+                settings,
+                jobs=jobs or os.cpu_count() or 1,
+                progress=lambda seconds: bar.advance(row, seconds),
+                finished=tell,
+            )
+    except KeyboardInterrupt:
+        done = sum(result.failure is None for result in finished)
+        errors.print(f"Stopped: {done} of {len(tasks)} files are done, and nothing is half-written.", markup=False)
+        raise typer.Exit(130) from None
+    elapsed = time.perf_counter() - began
+    failures = [result for result in finished if result.failure]
+    seconds = sum(result.seconds for result in finished)
+    for result in failures:
+        errors.print(f"retimbre: {result.failure}", style="red", markup=False, soft_wrap=True)
+    done = len(finished) - len(failures)
+    summary = f"Converted {done} of {len(finished)} files with the model {package.name}"
+    if done:
+        summary += f": {seconds:.1f} s of sound in {elapsed:.1f} s, {seconds / elapsed:.1f} × real time"
+    console.print(summary + ".", markup=False, soft_wrap=True)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _seconds(path: Path) -> float:
+    """Duration as the file's header has it; 0 where there is none to read (its own sentence follows later)."""
+    import soundfile
+
+    try:
+        return float(soundfile.info(str(path)).duration)
+    except (OSError, RuntimeError, ValueError):
+        return 0.0

@@ -1,0 +1,238 @@
+"""Many sound files through a package: which file goes where, in several processes, the failures kept apart.
+
+Every file is read, converted and written by one process from start to end. A file that fails has its sentence and stops
+no other. Nothing half-written is ever seen (`realtime.audio_file.write_audio`). An interrupt ends the processes started
+here, which remove what they had begun, and leaves the finished files.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from realtime.audio_file import FORMATS, SUFFIXES, read_audio, write_audio
+from realtime.controls import Controls
+from realtime.convert import convert
+from realtime.errors import AudioFileError, ConfigError, RetimbreError
+from realtime.package import Package
+
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One file to convert."""
+
+    source: Path
+    destination: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is done to every file; crosses to the other processes."""
+
+    package: Path
+    controls: Controls
+    match_loudness: bool = True
+    learn_level: bool = True
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one file: `failure` is its sentence, or None; `notes` say what its user should know."""
+
+    task: Task
+    seconds: float = 0.0
+    failure: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def plan(sources: Sequence[Path], out: Path, format_name: str | None) -> list[Task]:
+    """What goes where: a file to a file, or files and folders (recursively, trees kept) into the folder `out`.
+
+    format_name: one of FORMATS; None: the suffix of `out`, or each source's own. Raises `ConfigError` or
+    `AudioFileError` when the request as a whole makes no sense.
+    """
+    if format_name is not None and format_name not in FORMATS:
+        raise ConfigError(f"The format {format_name!r} is not known; choose one of {', '.join(FORMATS)}.")
+    single = len(sources) == 1 and not sources[0].is_dir()
+    named = SUFFIXES.get(out.suffix.lower()) if not out.is_dir() else None
+    if named is not None:
+        if not single:
+            raise ConfigError(f"{out} is the name of one file, but there are several to write; name a folder.")
+        if format_name not in (None, named):
+            raise ConfigError(f"{out} is a {named} file, but the format {format_name} was asked for; make them agree.")
+        return [Task(sources[0], out)]
+    if out.is_file():
+        raise ConfigError(f"{out} is a file, but a folder or a name such as {out}.wav was expected; choose another.")
+    tasks: list[Task] = []
+    for source in sources:
+        if source.is_dir():
+            found = _sounds_in(source, out)
+            if not found:
+                raise AudioFileError(f"{source} holds no sound files ({', '.join(SUFFIXES)}); name another folder.")
+            tasks += [Task(path, _named(out / path.relative_to(source), format_name)) for path in found]
+        else:
+            tasks.append(Task(source, _named(out / source.name, format_name)))
+    return tasks
+
+
+def convert_files(
+    tasks: Sequence[Task],
+    settings: Settings,
+    *,
+    jobs: int,
+    progress: Callable[[float], None],
+    finished: Callable[[Result], None],
+) -> list[Result]:
+    """Every task, `jobs` at once, each telling `finished` when it is done; `progress` hears seconds of sound done.
+
+    The results come in the order of the tasks. Raises `PackageError` when the package cannot be loaded.
+    """
+    package = Package.load(settings.package)
+    taken: dict[Path, Path] = {}
+    todo: list[Task] = []
+    results: dict[Task, Result] = {}
+
+    def done(result: Result) -> None:
+        results[result.task] = result
+        finished(result)
+
+    for task in dict.fromkeys(tasks):
+        refusal = _refusal(task, taken, overwrite=settings.overwrite)
+        if refusal:
+            done(Result(task, failure=refusal))
+        else:
+            taken[task.destination.absolute()] = task.source
+            todo.append(task)
+    if min(jobs, len(todo)) <= 1:
+        for task in todo:
+            done(_convert_one(task, package, settings, progress))
+    else:
+        _in_processes(todo, settings, min(jobs, len(todo)), progress, done)
+    return [results[task] for task in dict.fromkeys(tasks)]
+
+
+def _convert_one(task: Task, package: Package, settings: Settings, progress: Callable[[float], None]) -> Result:
+    try:
+        sound = read_audio(task.source)
+        made = convert(
+            sound.signal,
+            sound.sample_rate,
+            package,
+            settings.controls,
+            match_loudness=settings.match_loudness,
+            learn_level=settings.learn_level,
+            progress=progress,
+        )
+        turned_down_db = write_audio(
+            task.destination, made.signal, sound.sample_rate, subtype=sound.subtype, overwrite=settings.overwrite
+        )
+    except RetimbreError as error:
+        return Result(task, failure=str(error))
+    except MemoryError:
+        return Result(task, failure=f"{task.source} needs more memory than there is; cut it into parts.")
+    except Exception as error:  # noqa: BLE001  (a defect with one file must not lose the others)
+        return Result(task, failure=f"{task.source} met a defect of the program ({type(error).__name__}: {error}).")
+    notes = []
+    if made.limited_db > 0.05:
+        notes.append(f"{made.limited_db:.1f} dB softer than the input, so that peaks do not clip")
+    if turned_down_db > 0.05:
+        notes.append(f"turned down by {turned_down_db:.1f} dB, so that peaks do not clip")
+    if made.faults:
+        notes.append(f"the input is heard in {made.faults} steps, where {made.last_fault}")
+    return Result(task, sound.seconds, None, tuple(notes))
+
+
+def _in_processes(
+    todo: Sequence[Task],
+    settings: Settings,
+    jobs: int,
+    progress: Callable[[float], None],
+    done: Callable[[Result], None],
+) -> None:
+    context = multiprocessing.get_context("spawn")  # forking a process that has threads (onnxruntime's) is unsafe
+    counter = context.Value("d", 0.0)
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(jobs, context, _start_worker, (settings, counter))
+    told = 0.0
+    try:
+        waiting: dict[Future[Result], Task] = {pool.submit(_work, task): task for task in todo}
+        while waiting:
+            ready, _ = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+            now = counter.value
+            progress(now - told)
+            told = now
+            for future in ready:
+                task = waiting.pop(future)
+                try:
+                    done(future.result())
+                except BrokenProcessPool:
+                    done(Result(task, failure=f"{task.source} was lost with a process that died; use fewer --jobs."))
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - before:
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_worker: tuple[Package, Settings, Any]
+
+
+def _start_worker(settings: Settings, counter: Any) -> None:
+    global _worker  # noqa: PLW0603  (one per worker process, set before its first task)
+    # The parent alone decides what an interrupt means; its SIGTERM must run the `finally` that removes partial files.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    _worker = Package.read(settings.package), settings, counter
+
+
+def _work(task: Task) -> Result:
+    package, settings, counter = _worker
+
+    def progress(seconds: float) -> None:
+        with counter.get_lock():
+            counter.value += seconds
+
+    return _convert_one(task, package, settings, progress)
+
+
+def _refusal(task: Task, taken: dict[Path, Path], *, overwrite: bool) -> str | None:
+    destination = task.destination
+    if destination.exists() and task.source.exists() and destination.samefile(task.source):
+        return f"{task.source} would overwrite itself; choose another folder or name."
+    if destination.exists() and not overwrite:
+        return f"{destination} exists already; choose another name, or allow it with --overwrite."
+    other = taken.get(destination.absolute())
+    if other is not None:
+        return f"{task.source} would be written to {destination}, as {other} is; convert them into different folders."
+    return None
+
+
+def _sounds_in(folder: Path, out: Path) -> list[Path]:
+    """Sound files below `folder`, sorted, without hidden ones and without what lies in `out`."""
+    out = out.absolute()
+    found: list[Path] = []
+    for parent, folders, files in os.walk(folder):
+        here = Path(parent)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and (here / name).absolute() != out)
+        sounds = (name for name in sorted(files) if Path(name).suffix.lower() in SUFFIXES)
+        found += [here / name for name in sounds if not name.startswith(".")]
+    return found
+
+
+def _named(path: Path, format_name: str | None) -> Path:
+    if format_name is not None:
+        return path.with_suffix(f".{format_name}")
+    return path if path.suffix.lower() in SUFFIXES else path.with_suffix(".wav")
