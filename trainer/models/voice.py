@@ -49,8 +49,8 @@ QUIETEST_DB = -90.0
 class VoiceData:
     """`[data]`: recordings of the targets."""
 
-    index: Path = setting(help="index.json written by `retimbre prepare recordings`")
-    targets: tuple[str, ...] = setting(help="the domains to learn, in the order of the target weights")
+    index: Path = setting(meaning="index.json written by `retimbre prepare recordings`")
+    targets: tuple[str, ...] = setting(meaning="the domains to learn, in the order of the target weights")
     minutes: float = setting(6.0, "minutes of melodies and passages made for each target", minimum=0.1)
     passage_seconds: float = setting(10.0, "length of one of them", minimum=1.0)
     max_shift: float = setting(2.5, "semitones by which a note's recording may be transposed", minimum=0, maximum=12)
