@@ -30,10 +30,10 @@ _MISSING: Any = dataclasses.MISSING
 
 
 def setting(
-    default: Any = _MISSING, help: str = "", *, minimum: float | None = None, maximum: float | None = None
+    default: Any = _MISSING, meaning: str = "", *, minimum: float | None = None, maximum: float | None = None
 ) -> Any:
     """A dataclass field with the sentence that `--settings` prints and the inclusive range that loading enforces."""
-    metadata = {"help": help, "minimum": minimum, "maximum": maximum}
+    metadata = {"help": meaning, "minimum": minimum, "maximum": maximum}
     return field(metadata=metadata) if default is _MISSING else field(default=default, metadata=metadata)
 
 
@@ -41,8 +41,8 @@ def setting(
 class RunConfig:
     """`[run]`: how to train, whatever is trained."""
 
-    recipe: str = setting(help="which system to train: a name that `retimbre zoo` lists")
-    out: Path = setting(help="the folder of checkpoints, curves and clips; made when absent")
+    recipe: str = setting(meaning="which system to train: a name that `retimbre zoo` lists")
+    out: Path = setting(meaning="the folder of checkpoints, curves and clips; made when absent")
     steps: int = setting(10_000, "training steps in all", minimum=1)
     batch: int = setting(8, "items a step, over all processes together", minimum=1)
     seed: int = setting(0, "everything random is a function of this, the step and the item", minimum=0)
@@ -72,6 +72,8 @@ FREE_ON_RESUME = frozenset(
 
 class _Text(str):
     """A value typed on the command line: read according to the type that its setting declares."""
+
+    __slots__ = ()
 
 
 def read_run_file(path: Path) -> dict[str, Any]:

@@ -152,6 +152,7 @@ class Dropout(nn.Module):
         self.probability = probability
 
     def forward(self, x: Tensor) -> Tensor:
+        """Zero with `probability`, scale the rest so that the mean stays."""
         if not self.training or self.probability == 0.0:
             return x
         keep = uniform(tuple(x.shape), x.device) >= self.probability
@@ -162,13 +163,15 @@ class _Sum(torch.autograd.Function):
     """Sum over processes, and so is its gradient: each process's input reaches every process's loss."""
 
     @staticmethod
-    def forward(ctx: object, x: Tensor) -> Tensor:
+    def forward(_ctx: object, x: Tensor) -> Tensor:
+        """The sum over processes."""
         total = x.clone()
         dist.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx: object, *gradients: Tensor) -> Tensor:
+    def backward(_ctx: object, *gradients: Tensor) -> Tensor:
+        """The gradients' sum over processes."""
         total = gradients[0].clone()
         dist.all_reduce(total)
         return total
@@ -178,6 +181,7 @@ class BatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation over the whole batch of all processes (torch's SyncBatchNorm refuses CPUs)."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise (batch, channels, bins, frames) with the mean and variance over all but channels."""
         count = processes().count
         if not self.training or count == 1:
             return super().forward(x)
@@ -187,7 +191,8 @@ class BatchNorm2d(nn.BatchNorm2d):
         with torch.no_grad():
             n = x.numel() / x.shape[1] * count
             momentum = 0.1 if self.momentum is None else self.momentum
-            assert self.running_mean is not None and self.running_var is not None
+            assert self.running_mean is not None
+            assert self.running_var is not None
             self.running_mean.lerp_(mean, momentum)
             self.running_var.lerp_(variance * n / (n - 1), momentum)
             if self.num_batches_tracked is not None:

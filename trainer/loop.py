@@ -7,7 +7,7 @@
         now and then: log · validate, show clips, keep the best · write last.pt
 
 A run's folder holds config.json, last.pt, best.pt, metrics.jsonl and tensorboard/. Starting again with the same
-settings and folder goes on from last.pt, bit for bit. Ctrl-C (or SIGTERM) ends after the current step with a checkpoint.
+settings and folder goes on from last.pt, bit for bit. Ctrl-C (or SIGTERM) ends after the step with a checkpoint.
 Runs under torchrun: all processes step together, the first one validates and writes.
 """
 
@@ -16,14 +16,13 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -291,7 +290,7 @@ class _Batches:
         self._ahead: dict[int, Future[dict[str, Tensor]]] = {}
         self._thread = ThreadPoolExecutor(1, "batches") if recipe.run.prefetch else None
 
-    def __enter__(self) -> _Batches:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -319,7 +318,7 @@ def _interrupts() -> Iterator[threading.Event]:
         yield stop
         return
 
-    def ask(number: int, frame: object) -> None:
+    def ask(_number: int, _frame: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
@@ -348,4 +347,4 @@ def _seed(seed: int, step: int) -> int:
 def _write_beside(path: Path, write: Any) -> None:
     beside = path.with_name(path.name + ".tmp")
     write(beside)
-    os.replace(beside, path)
+    beside.replace(path)

@@ -9,12 +9,11 @@ background job) it prints a plain line per report. Every number also goes to `me
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +40,7 @@ class Monitor:
             self._bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
             self._task = self._bar.add_task("", total=steps, completed=start)
 
-    def __enter__(self) -> Monitor:
+    def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
         return self
@@ -121,7 +120,7 @@ def _drop_after(path: Path, step: int) -> None:
     records = [r for r in read_metrics(path) if r["step"] <= step] if step else []
     beside = path.with_suffix(".tmp")
     beside.write_text("".join(json.dumps(r) + "\n" for r in records), encoding="utf-8")
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def _numbers(values: Mapping[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""What a system must say about itself so that one loop trains it, one exporter ships it and one test holds it to the law.
+"""What a system must say about itself so that one loop trains it, one exporter ships it, one test judges it.
 
 A recipe is one class in one file of `trainer/models/`, registered by name where it is written:
 

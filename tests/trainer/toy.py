@@ -3,6 +3,7 @@
 As a program (`python toy.py OUT [key=value…]`) it trains the toy: what the tests run under torchrun.
 """
 
+# ruff: noqa: D102  (what each method does is said by Recipe)
 from __future__ import annotations
 
 import sys
@@ -102,7 +103,7 @@ class Toy(Recipe):
         return "toy"
 
     @classmethod
-    def tiny(cls, material: Path) -> ToyConfig:
+    def tiny(cls, _material: Path) -> ToyConfig:
         return ToyConfig()
 
 
