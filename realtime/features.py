@@ -33,9 +33,9 @@ Compression = Literal["none", "log1p", "log_unit"]
 
 AMIN = 2.0**-16
 """The smallest magnitude that log_unit tells from silence: one step of 16-bit sound (−96 dB)."""
-_LOG_UNIT_RANGE = math.log1p(1.0 / AMIN)
+LOG_UNIT_RANGE = math.log1p(1.0 / AMIN)
 _MAX_N_FFT = 65536
-_MAX_EXPONENT = np.float32(80.0)  # float32 overflows at 88: a network gone wild must not warn from the worker thread
+MAX_EXPONENT = np.float32(80.0)  # float32 overflows at 88: a network gone wild must not warn from the worker thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def from_json(data: object, where: str) -> Features:
     cls = _KINDS[kind]
     known = {field.name: field for field in fields(cls)}
     given = {key: value for key, value in data.items() if key != "kind"}
-    unknown = [str(key) for key in given if key not in known]
+    unknown = [repr(key) for key in given if key not in known]
     if unknown:
         raise PackageError(f"{where} has {_listed(unknown)}, which {kind} features do not know: remove or update.")
     missing = [name for name, field in known.items() if field.default is MISSING and name not in given]
@@ -183,7 +183,7 @@ def _listed(names: Mapping[str, Any] | list[str] | tuple[str, ...]) -> str:
 
 
 def unit_scale(n_fft: int) -> float:
-    """The scale that makes the peak bin of a full-scale sine 1: a Hann window sums to n_fft / 2, a sine has two sides."""
+    """The scale that makes a full-scale sine's peak bin 1: a Hann window sums to n_fft / 2, a sine has two sides."""
     return 4.0 / n_fft
 
 
@@ -228,8 +228,8 @@ class Bands:
     def __init__(self, features: SpectrumFeatures, sample_rate: float) -> None:
         """Raises ConfigError when a mel band would hold no bin at this sample rate."""
         self.features = features
-        self._fold: FloatArray | None = None
-        self._unfold: FloatArray | None = None
+        self.fold_matrix: FloatArray | None = None
+        self.unfold_matrix: FloatArray | None = None
         if features.bands == "mel":
             matrix = mel_matrix(features.n_fft, sample_rate, features.bins)
             empty = int(np.count_nonzero(matrix.max(axis=1) == 0.0))
@@ -238,28 +238,28 @@ class Bands:
                 f"{empty} of {features.bins} mel bands are narrower than a bin of n_fft {features.n_fft} at "
                 f"{sample_rate:g} Hz, but each must hold one: use fewer bands or a larger n_fft.",
             )
-            self._fold = matrix
-            self._unfold = np.linalg.pinv(matrix.astype(np.float64)).astype(np.float32)
+            self.fold_matrix = matrix
+            self.unfold_matrix = np.linalg.pinv(matrix.astype(np.float64)).astype(np.float32)
 
     def fold(self, magnitude: FloatArray, out: FloatArray | None = None) -> FloatArray:
         """Whole magnitudes (full_bins, …) to bands (bins, …)."""
         if out is None:
             out = np.empty((self.features.bins, *magnitude.shape[1:]), np.float32)
-        if self._fold is None:
+        if self.fold_matrix is None:
             np.copyto(out, magnitude[: self.features.bins])
         else:
-            np.matmul(self._fold, magnitude, out=out)
+            np.matmul(self.fold_matrix, magnitude, out=out)
         return out
 
     def unfold(self, bands: FloatArray, out: FloatArray | None = None) -> FloatArray:
         """Bands (bins, …) to whole magnitudes (full_bins, …)."""
         if out is None:
             out = np.empty((self.features.full_bins, *bands.shape[1:]), np.float32)
-        if self._unfold is None:
+        if self.unfold_matrix is None:
             np.copyto(out[: self.features.bins], bands)
             out[self.features.bins :] = 0.0
         else:
-            np.matmul(self._unfold, bands, out=out)
+            np.matmul(self.unfold_matrix, bands, out=out)
             np.maximum(out, 0.0, out=out)
         return out
 
@@ -271,7 +271,7 @@ def compress(magnitude: FloatArray, features: SpectrumFeatures, out: FloatArray 
     if features.compression == "log_unit":
         np.multiply(magnitude, np.float32(features.scale / AMIN), out=out)
         np.log1p(out, out=out)
-        np.multiply(out, np.float32(2.0 / _LOG_UNIT_RANGE), out=out)
+        np.multiply(out, np.float32(2.0 / LOG_UNIT_RANGE), out=out)
         return np.subtract(out, np.float32(1.0), out=out)
     np.multiply(magnitude, np.float32(features.scale), out=out)
     return np.log1p(out, out=out) if features.compression == "log1p" else out
@@ -283,11 +283,11 @@ def expand(values: FloatArray, features: SpectrumFeatures, out: FloatArray | Non
         out = np.empty_like(values)
     if features.compression == "log_unit":
         np.add(values, np.float32(1.0), out=out)
-        np.multiply(out, np.float32(_LOG_UNIT_RANGE / 2.0), out=out)
-        np.expm1(np.minimum(out, _MAX_EXPONENT, out=out), out=out)
+        np.multiply(out, np.float32(LOG_UNIT_RANGE / 2.0), out=out)
+        np.expm1(np.minimum(out, MAX_EXPONENT, out=out), out=out)
         np.multiply(out, np.float32(AMIN / features.scale), out=out)
     elif features.compression == "log1p":
-        np.expm1(np.minimum(values, _MAX_EXPONENT, out=out), out=out)
+        np.expm1(np.minimum(values, MAX_EXPONENT, out=out), out=out)
         np.multiply(out, np.float32(1.0 / features.scale), out=out)
     else:
         np.multiply(values, np.float32(1.0 / features.scale), out=out)

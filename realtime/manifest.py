@@ -92,6 +92,7 @@ class Control:
 
     def __post_init__(self) -> None:
         """Refuse an empty range and a default outside it."""
+        _need_match("a control's name", self.name, _IDENTIFIER, "a word such as 'mix'")
         if self.name not in RANGES:
             raise PackageError(
                 f"A control is named {self.name!r}, but the engine has {', '.join(RANGES)}: use one of them."
