@@ -23,7 +23,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from realtime.errors import ConfigError
 from realtime.features import ComplexArray, FloatArray, SpectrumFeatures, window
-from realtime.spectrum import overlap_add
+from realtime.spectrum import overlap_add, rfft
 
 PhaseMethod = Literal["input", "gradient", "griffin_lim"]
 _TINY = np.float32(1e-30)
@@ -90,7 +90,7 @@ class GradientPhase:
     """
 
     def __init__(self, n_fft: int, hop: int, *, tolerance: float = 1e-5, seed: int = 1) -> None:
-        """Bins more than `tolerance` (a ratio) below the frame's loudest get random phases, the same for each `seed`."""
+        """Bins under `tolerance` times the frame's loudest get random phases, the same for each `seed`."""
         if seed < 1:
             raise ConfigError(f"The seed is {seed}, but the phase generator needs one above 0: use 1.")
         from realtime.phase_kernel import integrate_frame  # numba: slow to import, and needed only here
@@ -152,18 +152,19 @@ def griffin_lim(
     """Whole magnitudes (full_bins, frames) to a spectrum of the same shape whose frames agree with each other.
 
     Fast Griffin-Lim from random phases, the same for each `seed`. Perraudin, Balazs, Søndergaard: A fast Griffin-Lim
-    algorithm, WASPAA 2013; momentum 0 is Griffin, Lim: Signal estimation from modified short-time Fourier transform, 1984.
+    algorithm, WASPAA 2013; momentum 0 is the original (Griffin, Lim: Signal estimation from modified short-time
+    Fourier transform, 1984).
     """
     wanted = np.ascontiguousarray(magnitude.T)
     random = np.random.default_rng(seed)
-    spectrum = wanted * np.exp(2j * np.pi * random.random(wanted.shape)).astype(np.complex64)
+    spectrum: ComplexArray = wanted * np.exp(2j * np.pi * random.random(wanted.shape)).astype(np.complex64)
     previous = np.zeros_like(spectrum)
     project = _Projection(wanted.shape[0], features)
     for _ in range(iterations):
         consistent = project(spectrum)
         ahead = consistent + np.float32(momentum) * (consistent - previous)
         previous = consistent
-        spectrum = wanted * ahead / np.maximum(np.abs(ahead), _TINY)
+        np.multiply(wanted, ahead / np.maximum(np.abs(ahead), _TINY), out=spectrum)
     return spectrum.T
 
 
@@ -186,5 +187,4 @@ class _Projection:
     def __call__(self, frames: ComplexArray) -> ComplexArray:
         signal = overlap_add(frames, self._features) * self._gain
         hops = sliding_window_view(signal, self._features.n_fft)[:: self._features.hop]
-        projected: ComplexArray = np.fft.rfft(hops * self._window).astype(np.complex64, copy=False)
-        return projected
+        return rfft(hops * self._window, np.empty_like(frames))

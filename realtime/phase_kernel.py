@@ -1,13 +1,13 @@
-"""One frame of real-time phase-gradient heap integration, compiled. Runs where `realtime.phase.GradientPhase` is called.
+"""One frame of real-time phase-gradient heap integration, compiled; `realtime.phase.GradientPhase` calls it.
 
-A Hann window is nearly the Gaussian exp(−πt²/γ), γ = 0.25645·n_fft², for which the phase's gradient follows from the log
-magnitude s alone (frames centred on their window; n frame, m bin, a hop, M n_fft):
+A Hann window is nearly the Gaussian exp(−πt²/γ), γ = 0.25645·n_fft², for which the phase's gradient follows from the
+log magnitude s alone (frames centred on their window; n frame, m bin, a hop, M n_fft):
 
     along time       ∂φ/∂n (m) =  aM/2γ · (s(m+1, n) − s(m−1, n)) + 2πam/M
     along frequency  ∂φ/∂m (m) = −γ/2aM · (3s(m, n) − 4s(m, n−1) + s(m, n−2))      backward: no frame of look-ahead
 
-The phase spreads by the trapezium rule from the loudest bin known (of this frame or the last) to its neighbours, loudest
-first, from a heap. Bins under the tolerance get random phases from a seeded generator, the same on every run.
+The phase spreads by the trapezium rule from the loudest bin known (of this frame or the last) to its neighbours,
+loudest first, from a heap. Bins under the tolerance get random phases from a seeded generator, the same on every run.
 Magnitudes that are not finite go through to the output, for the chain to see, and leave no trace in the state.
 
 Průša, Søndergaard: Real-time spectrogram inversion using phase gradient heap integration, DAFx 2016; Průša, Holighaus:

@@ -3,8 +3,8 @@
     push(hop)      shift │ window │ rfft          frame m sees [(m + 1)·hop − n_fft, (m + 1)·hop)
     push(frame)    irfft │ window │ overlap-add   gives the samples that no later frame will touch
 
-Unchanged frames come back as the input delayed by exactly n_fft − hop samples, for every hop that divides n_fft at least
-twice. Before its first sample a stream is silence. The whole-file functions make the same frames as the streams.
+Unchanged frames come back as the input delayed by exactly n_fft − hop samples, for every hop that divides n_fft at
+least twice. Before its first sample a stream is silence. The whole-file functions make the same frames as the streams.
 
 The streaming classes belong to the thread that pushes (the engine worker) and keep their memory; the arrays that they
 return are theirs and valid until the next push. Per frame at hop 256, analysis and synthesis together take 0.4 %
@@ -41,7 +41,7 @@ class SpectrumAnalyser:
         self._history[:-hop] = self._history[hop:]
         self._history[-hop:] = samples
         np.multiply(self._history, self._window, out=self._windowed)
-        return _rfft(self._windowed, self._spectrum)
+        return rfft(self._windowed, self._spectrum)
 
     def reset(self) -> None:
         """Forget everything heard."""
@@ -62,7 +62,7 @@ class SpectrumSynthesiser:
     def push(self, spectrum: ComplexArray) -> FloatArray:
         """Take one frame's spectrum (full_bins,), give the next `hop` samples (hop,)."""
         hop = self.features.hop
-        _irfft(spectrum, self._frame)
+        inverse_rfft(spectrum, self._frame)
         np.multiply(self._frame, self._window, out=self._frame)
         np.add(self._sum, self._frame, out=self._sum)
         np.copyto(self._out, self._sum[:hop])
@@ -93,7 +93,7 @@ def analyse(signal: FloatArray, features: SpectrumFeatures, *, flush: bool = Fal
         frames = sliding_window_view(padded, n_fft)[::hop]
         for start in range(0, count, _FRAMES_AT_ONCE):
             piece = slice(start, start + _FRAMES_AT_ONCE)
-            _rfft(frames[piece] * analysis, spectrum[piece])
+            rfft(frames[piece] * analysis, spectrum[piece])
     return spectrum.T
 
 
@@ -126,20 +126,24 @@ def overlap_add(frames: ComplexArray, features: SpectrumFeatures) -> FloatArray:
     total = np.zeros((count + overlap - 1, hop), np.float32)
     for start in range(0, count, _FRAMES_AT_ONCE):
         part = frames[start : start + _FRAMES_AT_ONCE]
-        pieces = (_irfft(part, np.empty((part.shape[0], n_fft), np.float32)) * synthesis).reshape(-1, overlap, hop)
+        pieces = (inverse_rfft(part, np.empty((part.shape[0], n_fft), np.float32)) * synthesis).reshape(
+            -1, overlap, hop
+        )
         for k in range(overlap):
             total[start + k : start + k + pieces.shape[0]] += pieces[:, k]
     return total.reshape(-1)
 
 
-def _rfft(frames: FloatArray, out: ComplexArray) -> ComplexArray:
+def rfft(frames: FloatArray, out: ComplexArray) -> ComplexArray:
+    """Real frames (…, n_fft) to spectra (…, full_bins), into `out`."""
     # numpy computes this in single precision, but its type stubs know only double: hence Any.
     unchecked: Any = np.fft.rfft
     unchecked(frames, out=out)
     return out
 
 
-def _irfft(spectrum: ComplexArray, out: FloatArray) -> FloatArray:
+def inverse_rfft(spectrum: ComplexArray, out: FloatArray) -> FloatArray:
+    """Spectra (…, full_bins) to real frames (…, n_fft), into `out`."""
     unchecked: Any = np.fft.irfft
     unchecked(spectrum, out.shape[-1], out=out)
     return out
