@@ -1,0 +1,101 @@
+"""`retimbre prepare`: turn recordings, or MIDI files and single notes, into data to train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+prepare = typer.Typer(
+    help="Turn recordings, or MIDI files and single notes, into data to train on.", no_args_is_help=True
+)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(prepare, name="prepare")
+
+
+@prepare.command("recordings")
+def recordings(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Folders that hold one folder per domain (instrument); they are merged.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
+    rate: Annotated[int, typer.Option(help="Sample rate of the written files, Hz.")] = 48000,
+    split_file: Annotated[
+        Path | None,
+        typer.Option(help="CSV with a column split (train, validation, test, leave) and any of domain, source, file."),
+    ] = None,
+    validation: Annotated[float, typer.Option(help="Fraction for validation where nothing else decides.")] = 0.1,
+    test: Annotated[float, typer.Option(help="Fraction for test where nothing else decides.")] = 0.1,
+    split_by: Annotated[str, typer.Option(help="What that fraction counts: recording, or source.")] = "recording",
+    seed: Annotated[int, typer.Option(help="Seed of that choice.")] = 0,
+    domains: Annotated[str, typer.Option(help="Only these domains, separated by commas.")] = "",
+    rename: Annotated[list[str] | None, typer.Option(help="Count one domain as another: OLD=NEW. Repeatable.")] = None,
+    level_db: Annotated[float, typer.Option(help="Level that sounding parts are brought to, dBFS.")] = -20.0,
+    keep_levels: Annotated[bool, typer.Option("--keep-levels", help="Leave levels as they are.")] = False,
+    bits: Annotated[int, typer.Option(help="Bits of the written FLAC files: 16 or 24.")] = 24,
+    shortest: Annotated[float, typer.Option(help="Refuse recordings shorter than this, seconds.")] = 0.25,
+    lowest_rate: Annotated[int, typer.Option(help="Refuse recordings sampled below this, Hz.")] = 16000,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Refused recordings do not make the run fail.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+) -> None:
+    """Check, resample and level folders of recordings, and write an index split by recording.
+
+    What is unfit (clipped, silent, too short, wrong rate, damaged) is refused with the file and the second; the rest
+    is prepared. The exit status is then 1, unless --skip-bad is given. Running again does only what is missing.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from realtime.errors import ConfigError
+    from trainer.prepare_report import recordings_report
+    from trainer.recording_checks import Limits
+    from trainer.recordings import RecordingSettings, SplitSettings, find_recordings, prepare_recordings
+    from trainer.splits import read_split_file
+
+    if bits not in (16, 24):
+        raise ConfigError(f"--bits {bits} is not known: choose 16 or 24.")
+    if split_by not in ("recording", "source"):
+        raise ConfigError(f"--split-by {split_by} is not known: choose recording or source.")
+    splits = SplitSettings(
+        rules=read_split_file(split_file) if split_file else (),
+        validation=validation, test=test, seed=seed, by_source=split_by == "source",
+    )  # fmt: skip
+    settings = RecordingSettings(
+        sample_rate=rate, level_db=None if keep_levels else level_db, subtype=f"PCM_{bits}",
+        limits=Limits(lowest_rate=lowest_rate, shortest_seconds=shortest),
+    )  # fmt: skip
+    wanted = [name.strip() for name in domains.split(",") if name.strip()]
+    found = find_recordings(folders, splits, domains=wanted, rename=_pairs(rename or [], "--rename"))
+    console = Console(stderr=True)
+    with Progress(console=console) as progress:
+        task = progress.add_task("recordings", total=len(found))
+        prepared = prepare_recordings(
+            found, out, settings, workers=workers,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )  # fmt: skip
+    recordings_report(out, prepared, rate)
+    for refusal in prepared.refusals:
+        typer.echo(f"refused: {refusal}.", err=True)
+    seconds = sum(entry["seconds"] for entry in prepared.entries)
+    typer.echo(
+        f"{len(prepared.entries)} recordings ({prepared.kept} already done), {seconds / 60:.1f} minutes, "
+        f"{len(prepared.refusals)} refused: {out / 'index.json'}, {out / 'report.md'}"
+    )
+    if prepared.refusals and not skip_bad:
+        raise typer.Exit(1)
+
+
+def _pairs(texts: list[str], option: str) -> dict[str, str]:
+    """NAME=VALUE texts as a dictionary; ConfigError for one that is not."""
+    from realtime.errors import ConfigError
+
+    pairs: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not (name.strip() and sign and value.strip()) or name.strip() in pairs:
+            raise ConfigError(f"{option} {text} is not NAME=VALUE with a new name: write it as in `{option} a=b`.")
+        pairs[name.strip()] = value.strip()
+    return pairs

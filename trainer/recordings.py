@@ -1,0 +1,296 @@
+"""`retimbre prepare recordings`: folders of sound files become one checked, resampled, levelled index.
+
+    ROOT/violin/a.wav  ROOT/flute/b.mp3 …  ->  OUT/audio/violin/ROOT_a.flac …  OUT/index.json  OUT/report.md
+
+The folder below a root is the domain. A `metadata.csv` in a root (column `file`, and optionally `split`, `source`,
+`midi` or `pitch`, `licence`, `instrument`) is used when it is there. Every recording is mixed to mono, resampled with
+soxr, and brought to one sounding level (its gain is kept in the index, so that nothing is lost); what is unfit is
+refused with the file and the second. Work is done by several processes, resumes where it stopped, and gives the same
+bytes whatever their number.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+
+from realtime.errors import ConfigError, DataError
+from trainer.recording_checks import FloatArray, Limits, problem, sounding_level_db
+from trainer.splits import LEAVE, SPLITS, SplitRule, by_hash, by_rules, check_fractions
+
+SOUND_FILES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".w64", ".caf", ".au"})
+INDEX_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSettings:
+    """Everything that decides the written samples."""
+
+    sample_rate: int = 48000
+    level_db: float | None = -20.0  # None: leave levels as they are
+    peak_db: float = -1.0  # the gain never lifts a peak above this
+    subtype: str = "PCM_24"
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSettings:
+    rules: tuple[SplitRule, ...] = ()
+    validation: float = 0.1
+    test: float = 0.1
+    seed: int = 0
+    by_source: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One file to be prepared. `output` is relative to OUT, `name` to the root's parent (unique)."""
+
+    path: Path
+    name: str
+    output: str
+    domain: str
+    split: str
+    source: str
+    midi: float | None
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    entries: tuple[dict[str, Any], ...]
+    refusals: tuple[Refusal, ...]
+    kept: int  # files that an earlier run had already done
+
+
+def read_metadata(root: Path) -> dict[str, dict[str, str]]:
+    """Rows of ROOT/metadata.csv by their `file` cell; empty when there is none."""
+    path = root / "metadata.csv"
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8-sig") as handle:
+        reader = csv.DictReader(handle)
+        if "file" not in (reader.fieldnames or ()):
+            raise DataError(f"{path} has no column `file`: add it, with paths relative to {root}, or remove the file.")
+        rows = {(row["file"] or "").strip(): {k: (v or "").strip() for k, v in row.items() if k} for row in reader}
+    missing = next((name for name in rows if not (root / name).is_file()), None)
+    if missing is not None:
+        raise DataError(f"{path} names {missing!r}, which is not in {root}: correct the row or put the file back.")
+    return rows
+
+
+def find_recordings(
+    roots: Sequence[Path], splits: SplitSettings, *, domains: Sequence[str] = (), rename: dict[str, str] | None = None
+) -> list[Found]:
+    """Every sound file below the roots, with its domain, split and metadata, ordered by name."""
+    check_fractions(splits.validation, splits.test)
+    found: dict[str, Found] = {}
+    for root in roots:
+        if not root.is_dir():
+            raise DataError(f"There is no folder {root}: give a folder that holds one folder per domain.")
+        metadata = read_metadata(root)
+        for path in sorted(root.rglob("*")):
+            if path.suffix.lower() not in SOUND_FILES or not path.is_file():
+                continue
+            item = _describe(path, root.resolve(), metadata, splits, rename or {})
+            if item.split == LEAVE or (domains and item.domain not in domains):
+                continue
+            if item.output in found:
+                raise DataError(
+                    f"{path} and {found[item.output].path} would both be written to {item.output}: rename one of them."
+                )
+            found[item.output] = item
+    lacking = set(domains) - {item.domain for item in found.values()}
+    if not found or lacking:
+        where = ", ".join(str(root) for root in roots)
+        what = f"no recordings of {', '.join(sorted(lacking))}" if lacking else "no sound files"
+        raise DataError(f"There are {what} in {where}: give folders that hold one folder of sound files per domain.")
+    return [found[key] for key in sorted(found)]
+
+
+def _describe(
+    path: Path, root: Path, metadata: dict[str, dict[str, str]], splits: SplitSettings, rename: dict[str, str]
+) -> Found:
+    inside = path.resolve().relative_to(root)
+    row = metadata.get(inside.as_posix(), {})
+    folder = inside.parts[0] if len(inside.parts) > 1 else root.name
+    domain = rename.get(folder, folder)
+    source = row.get("source") or root.name
+    name = f"{root.name}/{inside.as_posix()}"
+    split = by_rules(splits.rules, domain=domain, source=source, file=inside.as_posix()) or row.get("split") or None
+    if split is None:
+        key = f"{domain}:{source}" if splits.by_source else name
+        split = by_hash(key, validation=splits.validation, test=splits.test, seed=splits.seed)
+    if split not in (*SPLITS, LEAVE):
+        raise DataError(f"{root / 'metadata.csv'} gives {inside} the split {split!r}: write train, validation or test.")
+    pitch = row.get("midi") or row.get("pitch")
+    # The suffix goes into the name only as part of the stem: a.wav and a.mp3 must not meet.
+    stem = "_".join((root.name, *inside.parts[1 if len(inside.parts) > 1 else 0 : -1], inside.name.replace(".", "-")))
+    return Found(
+        path=path, name=name, output=f"audio/{domain}/{stem}.flac", domain=domain, split=split, source=source,
+        midi=_number(pitch, root, inside) if pitch else None, licence=row.get("licence") or row.get("license") or "",
+    )  # fmt: skip
+
+
+def _number(text: str, root: Path, inside: Path) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        raise DataError(
+            f"{root / 'metadata.csv'} gives {inside} the pitch {text!r}: write a MIDI number, as 69 for A4."
+        ) from None
+
+
+def work_key(path: Path, settings: RecordingSettings) -> str:
+    """Hash of a file's bytes and of the settings: equal keys mean equal output."""
+    digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode())
+    with path.open("rb") as handle:
+        while chunk := handle.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read_sound(path: Path) -> tuple[FloatArray, int]:
+    """Samples (samples, channels) float32 and rate; DataError for what libsndfile cannot read."""
+    try:
+        samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+        raise DataError(f"cannot be read as sound ({str(error).rstrip('.')}): export it as wav or flac") from error
+    return samples, int(sample_rate)
+
+
+def write_sound(path: Path, signal: FloatArray, sample_rate: int, subtype: str) -> None:
+    """Write FLAC beside `path` and rename, so that a stopped run leaves nothing half-written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    soundfile.write(beside, signal, sample_rate, format="FLAC", subtype=subtype)
+    beside.replace(path)
+
+
+def prepare_one(item: Found, out: Path, settings: RecordingSettings, done: dict[str, Any] | None) -> dict[str, Any]:
+    """One file to its index entry (with `key`), or {"refused": reason}. `done` is the entry of an earlier run."""
+    try:
+        key = work_key(item.path, settings)
+    except OSError as error:
+        return {"refused": f"cannot be read ({error.strerror}): check its rights", "kept": False}
+    described = {
+        "file": item.output, "domain": item.domain, "split": item.split, "source": item.source,
+        "midi": item.midi, "licence": item.licence, "original": item.name, "key": key,
+    }  # fmt: skip
+    if done is not None and done["key"] == key and (out / item.output).is_file():
+        return {**described, **{name: done[name] for name in ("seconds", "loudness_db", "gain_db")}, "kept": True}
+    try:
+        samples, sample_rate = read_sound(item.path)
+    except DataError as error:
+        return {"refused": str(error), "kept": False}
+    reason = problem(samples, sample_rate, settings.limits)
+    if reason is not None:
+        return {"refused": reason, "kept": False}
+    mono = samples.mean(axis=1)
+    if sample_rate != settings.sample_rate:
+        mono = soxr.resample(mono, sample_rate, settings.sample_rate, quality="VHQ")
+    level_db = sounding_level_db(mono, settings.sample_rate)
+    peak = float(np.abs(mono).max())
+    if peak < 1e-6:  # channels in opposite phase cancel: each was loud enough, their sum is not
+        return {"refused": "is silent once its channels are mixed: export one channel of it", "kept": False}
+    ceiling_db = settings.peak_db - 20 * float(np.log10(peak))
+    gain_db = min(0.0 if settings.level_db is None else settings.level_db - level_db, ceiling_db)
+    signal = np.asarray(mono * 10 ** (gain_db / 20), dtype=np.float32)
+    write_sound(out / item.output, signal, settings.sample_rate, settings.subtype)
+    return {
+        **described, "seconds": round(len(signal) / settings.sample_rate, 4), "loudness_db": round(level_db + gain_db, 2),
+        "gain_db": round(gain_db, 2), "kept": False,
+    }  # fmt: skip
+
+
+def map_processes(
+    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], workers: int
+) -> Iterator[tuple[int, Any]]:
+    """(job number, result) as they finish, in `workers` processes; here when one is enough."""
+    if workers <= 1 or len(jobs) <= 1:
+        yield from ((number, function(*job)) for number, job in enumerate(jobs))
+        return
+    # spawn: a forked child would inherit the locks of whatever threads the caller runs
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(function, *job): number for number, job in enumerate(jobs)}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def prepare_recordings(
+    found: Sequence[Found],
+    out: Path,
+    settings: RecordingSettings,
+    *,
+    workers: int = 2,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Prepared:
+    """Prepare every file that is fit and write OUT/index.json; the refused ones are in the result, nothing is lost."""
+    if not 8000 <= settings.sample_rate <= 192000:
+        raise ConfigError(f"The sample rate {settings.sample_rate} Hz is out of range: choose 8000 to 192000 Hz.")
+    out.mkdir(parents=True, exist_ok=True)
+    earlier = read_progress(out)
+    results: list[dict[str, Any]] = [{}] * len(found)
+    jobs = [(item, out, settings, earlier.get(item.output)) for item in found]
+    with (out / "progress.jsonl").open("a", encoding="utf-8") as log:
+        for count, (number, result) in enumerate(map_processes(prepare_one, jobs, workers), start=1):
+            results[number] = result
+            if "refused" not in result and not result["kept"]:
+                log.write(json.dumps(result) + "\n")
+                log.flush()
+            on_progress(count, len(found))
+    good = [result for result in results if "refused" not in result]
+    refusals = tuple(Refusal(i.name, r["refused"]) for i, r in zip(found, results, strict=True) if "refused" in r)
+    entries = tuple({k: v for k, v in result.items() if k not in ("kept", "key")} for result in good)
+    write_progress(out, good)
+    write_json(out / "index.json", {"format": INDEX_FORMAT, "sample_rate": settings.sample_rate, "recordings": entries})
+    return Prepared(entries, refusals, kept=sum(result["kept"] for result in good))
+
+
+def read_progress(out: Path) -> dict[str, dict[str, Any]]:
+    """Entries of an earlier run by output file; a last line cut by a crash is skipped."""
+    path, entries = out / "progress.jsonl", {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            entry = json.loads(line)
+            entries[str(entry["file"])] = entry
+        except (ValueError, KeyError, TypeError):
+            continue
+    return entries
+
+
+def write_progress(out: Path, entries: Sequence[dict[str, Any]]) -> None:
+    beside = out / "progress.jsonl.part"
+    beside.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    beside.replace(out / "progress.jsonl")
+
+
+def write_json(path: Path, value: object) -> None:
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    beside.replace(path)
