@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -318,3 +319,13 @@ def test_a_manifest_crosses_processes() -> None:
     for manifest in KINDS:
         assert pickle.loads(pickle.dumps(manifest)) == manifest  # noqa: S301  # made on the line itself
         assert copy.deepcopy(manifest) == manifest
+
+
+def test_the_specification_names_every_key() -> None:
+    """docs/model-package.md describes this very format: its version, and each key of each object."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "model-package.md").read_text(encoding="utf-8")
+    assert f"# The model package, format {FORMAT}" in page
+    assert f"| {FORMAT} |" in page
+    parts = (Manifest, Target, Control, State, Licences, SpectrumFeatures, PitchLoudnessFeatures)
+    for key in (field.name for part in parts for field in dataclasses.fields(part)):
+        assert f"`{key}`" in page or f'"{key}"' in page, key
