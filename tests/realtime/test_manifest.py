@@ -220,6 +220,7 @@ def test_a_format_that_is_no_version_is_refused(value: object) -> None:
         ({"sample_rate": 10**5000}, "sample_rate"),
         ({"step": 0}, "step"),
         ({"step": 1.0}, "step"),
+        ({"step": True}, "step"),
         ({"lookahead": -1}, "lookahead"),
         ({"phase": "input"}, "phase"),
         ({"level_db": -3.0}, "level_db"),
@@ -283,6 +284,13 @@ def test_impossible_parts_are_refused(make: Any) -> None:
 def test_text_that_is_no_plain_json_object_is_refused(text: str) -> None:
     """NaN, a key that stands twice, endless depth, endless digits, a list and nothing are PackageErrors."""
     with pytest.raises(PackageError):
+        Manifest.parse(text)
+
+
+def test_a_key_that_stands_twice_is_refused() -> None:
+    """Of two values for one key neither is taken silently."""
+    text = KINDS[0].to_text().replace('"step": 32,', '"step": 32, "step": 64,')
+    with pytest.raises(PackageError, match="'step' twice"):
         Manifest.parse(text)
 
 
