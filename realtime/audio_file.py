@@ -29,6 +29,7 @@ FORMATS: dict[str, tuple[str, str]] = {
 SUFFIXES: dict[str, str] = {**{f".{name}": name for name in FORMATS}, ".aif": "aiff", ".aifc": "aiff", ".oga": "ogg"}
 _KEPT_SUBTYPES = frozenset({"PCM_16", "PCM_24", "FLOAT"})  # what the output takes over from its source where it can
 _FLOAT_SUBTYPES = frozenset({"FLOAT", "DOUBLE"})
+_OGG_LARGEST_PAGE = 27 + 255 + 255 * 255
 _PIECE_FRAMES = 1 << 20  # libvorbis overruns its stack on one huge write
 
 
@@ -67,8 +68,9 @@ def read_audio(path: Path | str) -> AudioFile:
         ) from error
     if len(data) == 0:
         raise AudioFileError(f"{path} holds no samples, but at least one was expected; record or export it again.")
-    # An mp3's header only estimates its length.
-    if len(data) < promised and subtype != "MPEG_LAYER_III":
+    # Without a count in its first frame an mp3's length is an estimate; with it, an encoder's delay may be missing.
+    least = promised if subtype != "MPEG_LAYER_III" else 0.98 * promised if _mp3_counts_frames(path) else 0
+    if len(data) < least:
         raise AudioFileError(
             f"{path} is cut short: it promises {promised} samples and holds {len(data)}; copy or export it again."
         )
@@ -128,13 +130,20 @@ def _write(soundfile: Any, path: Path, channels: FloatArray, sample_rate: int, k
 
 
 def _refuse_cut_short(path: Path) -> None:
-    """Ask a RIFF or AIFF for its own length: libsndfile quietly reads as much of a cut one as there is."""
+    """Ask a RIFF or AIFF for its length and an Ogg for its last page: libsndfile quietly reads what there is."""
+    size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(12)
+        file.seek(max(0, size - _OGG_LARGEST_PAGE))
+        tail = file.read()
+    if head[:4] == b"OggS":
+        page = tail[tail.rfind(b"OggS") :]
+        # 27 bytes of header, the last of them the number of segments, then a length per segment, then the segments.
+        if len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]]):
+            raise AudioFileError(f"{path} is cut short in the middle of a page; copy or export it again.")
     if len(head) < 12 or head[:4] not in {b"RIFF", b"FORM"} or head[8:] not in {b"WAVE", b"AIFF", b"AIFC"}:
         return
     promised = 8 + int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
-    size = path.stat().st_size
     # A program that streams does not know the length yet and writes the largest there is, or none.
     if size + 1 < promised < 0x7FFFFFF0:
         raise AudioFileError(
@@ -142,7 +151,21 @@ def _refuse_cut_short(path: Path) -> None:
         )
 
 
+def _mp3_counts_frames(path: Path) -> bool:
+    """Whether the first frame holds a Xing or Info header, which counts the frames."""
+    with path.open("rb") as file:
+        head = file.read(10)
+        # An ID3v2 tag comes before; its length is four times seven bits.
+        skipped = 10 + sum((head[6 + k] & 0x7F) << (21 - 7 * k) for k in range(4)) if head[:3] == b"ID3" else 0
+        file.seek(skipped)
+        frame = file.read(4096)
+    return b"Xing" in frame or b"Info" in frame
+
+
 def _reason(error: Exception, path: Path) -> str:
     """The system's words without its own repetition of the path, and without the full stop."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text.replace(f"Error opening {str(path)!r}: ", "").strip().rstrip(".") or type(error).__name__
+    return (
+        text.replace(f"Error opening {str(path)!r}: ", "").removeprefix("Error : ").strip().rstrip(".")
+        or type(error).__name__
+    )

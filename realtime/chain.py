@@ -33,6 +33,7 @@ FloatArray = NDArray[np.float32]
 
 FAULT_FADE_MS = 10.0
 FAULT_REST_MS = 100.0
+FALL_MS = 2.0
 LOUDEST = 100.0  # RMS of one step, full scale being 1: beyond it a model has lost its mind, and ears are at risk
 _BLEND_STEPS = 4  # a blend walks in at least this many steps, however long they are
 
@@ -69,7 +70,13 @@ class Chain:
         self._mix = Smoother(1.0, ramp, step)
         self._level = Smoother(1.0, ramp, step)
         self._trust = Smoother(1.0, ramp_samples(manifest.sample_rate, FAULT_FADE_MS), step)
-        self._rest_steps = math.ceil(manifest.sample_rate * FAULT_REST_MS / 1000.0 / step)
+        # A model that starts anew says nothing sensible before its latency has passed.
+        rest = max(manifest.sample_rate * FAULT_REST_MS / 1000.0, 2 * self.latency_samples)
+        self._rest_steps = math.ceil(rest / step)
+        # Where the model's sound breaks off, its last sample falls to nothing instead, within a few milliseconds.
+        fall_samples = manifest.sample_rate * FALL_MS / 1000.0
+        self._fall = np.exp(-np.arange(1, step + 1) / fall_samples).astype(np.float32)
+        self._last = 0.0
         self._resting = 0
         self._blend = _Blend(len(manifest.targets), max(_BLEND_STEPS, math.ceil(ramp / step)), self._session.target)
         self._asked = self._controls = self._checked(controls or Controls())
@@ -120,7 +127,7 @@ class Chain:
         self._input.reset()
         self._output.reset()
         self._dry.reset()
-        self._resting = 0
+        self._resting, self._last = 0, 0.0
         self._trust.jump(1.0)
         self._controls = self._asked
         self._adopt(self._controls, at_once=True)
@@ -128,35 +135,32 @@ class Chain:
     def _render(self, wet: FloatArray) -> None:
         """The model's step into `wet`, or a fade where the model fails."""
         fault = None
+        falling = self._resting > 0 and not self._trust.settled
         try:
             self._session.run()
             y = self._session.y
             power = float(np.vdot(y, y))
-            if math.isfinite(power):
+            if math.isfinite(power) and not falling:
                 self._output.give(y, self._input.spectra, wet)
                 power = float(np.vdot(wet, wet))
             if not power <= LOUDEST**2 * wet.size:
                 fault = "the model's output is too loud" if math.isfinite(power) else "the model's output is not finite"
         except Exception as error:  # noqa: BLE001  (whatever a session dies of, the sound goes on, dry)
             fault = f"the model failed: {error}"
-        if fault is None:
-            if self._resting:
-                self._resting -= 1
-            elif self._trust.goal != 1.0:
-                self._trust.to(1.0)
-            return
-        self._take_over(fault, wet)
-
-    def _take_over(self, fault: str, wet: FloatArray) -> None:
-        self.faults += 1
-        self.last_fault = fault
-        self._resting = self._rest_steps
-        self._trust.to(0.0)
-        self._session.reset()
-        self._output.fade(self._input.spectra, wet)
-        if not math.isfinite(np.vdot(wet, wet)):
+        if fault is not None:
+            self.faults += 1
+            self.last_fault = fault
+            self._resting = self._rest_steps
+            self._trust.to(0.0)
+            self._session.reset()
             self._output.reset()
-            wet.fill(0.0)
+        elif self._resting:
+            self._resting -= 1
+        elif self._trust.goal != 1.0:
+            self._trust.to(1.0)
+        if fault is not None or falling:
+            np.multiply(self._fall, self._last, out=wet)
+        self._last = float(wet[-1])
 
     def _clean(self, heard: FloatArray) -> None:
         self.input_faults += 1

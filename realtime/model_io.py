@@ -47,9 +47,6 @@ class ModelOutput(Protocol):
     def give(self, y: FloatArray, spectra: ComplexArray, wet: FloatArray) -> None:
         """`y` into one step of samples (step_samples,)."""
 
-    def fade(self, spectra: ComplexArray, wet: FloatArray) -> None:
-        """One step without a model, that leads from the last sample to silence without a click."""
-
     def reset(self) -> None:
         """Forget the sound so far."""
 
@@ -67,7 +64,7 @@ def model_output(manifest: Manifest) -> ModelOutput:
     """What reads this model's `y`."""
     if isinstance(manifest.output, SpectrumFeatures):
         return _SpectrumOutput(manifest, manifest.output)
-    return _SamplesOutput(manifest.sample_rate)
+    return _SamplesOutput()
 
 
 class _SamplesInput:
@@ -158,25 +155,12 @@ class _PitchInput:
 
 
 class _SamplesOutput:
-    def __init__(self, sample_rate: int) -> None:
-        self._fall = np.float32(np.exp(-1000.0 / (2.0 * sample_rate)))  # a time constant of 2 ms
-        self._last = np.float32(0.0)
-
     def give(self, y: FloatArray, spectra: ComplexArray, wet: FloatArray) -> None:
         """Copy."""
         wet[:] = y[0, 0]
-        self._last = wet[-1]
-
-    def fade(self, spectra: ComplexArray, wet: FloatArray) -> None:
-        """The last sample, falling exponentially."""
-        wet[:] = self._fall
-        np.multiply.accumulate(wet, out=wet)
-        np.multiply(wet, self._last, out=wet)
-        self._last = wet[-1] if abs(wet[-1]) > 1e-9 else np.float32(0.0)
 
     def reset(self) -> None:
-        """Silence."""
-        self._last = np.float32(0.0)
+        """Nothing is remembered."""
 
 
 class _SpectrumOutput:
@@ -202,24 +186,14 @@ class _SpectrumOutput:
 
     def give(self, y: FloatArray, spectra: ComplexArray, wet: FloatArray) -> None:
         """Expand, unfold, add a phase, overlap-add: one hop per frame."""
+        hop = self._features.hop
         for frame in range(y.shape[3]):
             expand(y[0, 0, :, frame], self._features, out=self._values)
             self._bands.unfold(self._values, out=self._magnitude)
-            self._synthesise(frame, spectra, wet)
-
-    def fade(self, spectra: ComplexArray, wet: FloatArray) -> None:
-        """Empty frames: the windows of the earlier ones fade out by themselves."""
-        self._magnitude.fill(0.0)
-        for frame in range(wet.size // self._features.hop):
-            self._synthesise(frame, spectra, wet)
+            spectrum = self._phase.apply(self._magnitude, spectra[frame])
+            wet[frame * hop : (frame + 1) * hop] = self._synthesiser.push(spectrum)
 
     def reset(self) -> None:
         """Silence."""
         self._phase.reset()
         self._synthesiser.reset()
-
-    def _synthesise(self, frame: int, spectra: ComplexArray, wet: FloatArray) -> None:
-        hop = self._features.hop
-        source = spectra[min(frame, spectra.shape[0] - 1)]
-        spectrum = self._phase.apply(self._magnitude, source)
-        wet[frame * hop : (frame + 1) * hop] = self._synthesiser.push(spectrum)

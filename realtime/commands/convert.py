@@ -71,7 +71,7 @@ def convert(
         TimeRemainingColumn(),
     )
     try:
-        with Progress(*columns, console=errors, transient=True) as bar:
+        with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
             total = sum(_seconds(task.source) for task in tasks)
             row = bar.add_task("", total=total, files=f"0 of {len(tasks)} files")
 
