@@ -8,7 +8,8 @@ Pitch is the lag τ at which the newest samples best repeat, by the normalised s
 so a high note is known after a few milliseconds and a low one after two of its periods, whatever the lowest pitch allowed.
 The coarse search runs on the signal decimated to about 12 kHz, one row of partial sums per hop; the lag is then refined
 on a multiple of the period at the full rate. Among peaks the shortest lag within PEAK_RATIO of the best one wins (this is
-what stops octave errors downwards), with a bonus for continuing the pitch of the frame before.
+what stops octave errors downwards), with a bonus for continuing the pitch of the frame before; a jump by an octave or another
+whole ratio, or an unclear one, must last DOUBTFUL_FRAMES frames before it is believed.
 
 Loudness is the mean square over LOUDNESS_HOPS hops of the signal after a first-order 60 Hz high-pass, in dBFS (a full-scale sine is −3 dB).
 
@@ -26,12 +27,16 @@ from numpy.typing import NDArray
 from realtime.errors import ConfigError
 from realtime.features import PitchLoudnessFeatures
 
+# All that fast arithmetic may assume except that no NaN or infinity comes: the input can hold both.
+FAST = {"contract", "reassoc", "arcp", "nsz"}
 SILENCE_DB = -100.0
 LOUDNESS_HOPS = 4
 SHORTEST_WINDOW_S = 0.006
 PEAK_RATIO = 0.92
 CONTINUITY_BONUS = 0.06
 COARSE_RATE_HZ = 12_000
+DOUBTFUL_FRAMES = 4
+UNCLEAR_PERIODICITY = 0.9
 VOICED_PERIODICITY = 0.8  # below it the pitch of the frame before is held
 
 
@@ -69,8 +74,8 @@ class PitchLoudnessTracker:
         self._low_pass = low_pass / low_pass.sum()
         self._high_pass_pole = float(np.exp(-2 * np.pi * 60.0 / sample_rate))
         self._energies = np.zeros(LOUDNESS_HOPS)
-        # row, high-pass input, high-pass output, f0_hz, periodicity
-        self._memory = np.zeros(5)
+        # row, high-pass input, high-pass output, f0_hz, periodicity, frames that a doubtful jump has lasted
+        self._memory = np.zeros(6)
         self._frame = np.zeros(3, np.float32)
         self.reset()
 
@@ -112,7 +117,7 @@ class PitchLoudnessTracker:
         return frames
 
 
-@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=FAST)  # type: ignore[untyped-decorator]
 def _push(
     samples: Any,
     full: Any,
@@ -192,8 +197,7 @@ def _push(
             value = score[lag]
             if tracking and abs(lag - previous_lag) < 1.0 + 0.04 * previous_lag:
                 value += CONTINUITY_BONUS
-            if value > best:
-                best = value
+            best = max(best, value)
     chosen = 0
     for lag in range(shortest, lags - 1):
         if score[lag] > score[lag - 1] and score[lag] >= score[lag + 1]:
@@ -209,15 +213,27 @@ def _push(
         memory[4] = 0.0
         return
     periodicity = min(1.0, score[chosen])
+    # A jump to a multiple or a fraction of the period is as likely a passing error as a leap: it must last to be believed.
+    ratio = max(chosen / previous_lag, previous_lag / chosen)
+    doubtful = ratio > 1.9 and abs(ratio - np.round(ratio)) < 0.05 * ratio
+    doubtful = doubtful or (ratio > 1.12 and periodicity < UNCLEAR_PERIODICITY)
+    memory[5] = memory[5] + 1.0 if tracking and doubtful else max(0.0, memory[5] - 1.0)
+    if tracking and doubtful and memory[5] < DOUBTFUL_FRAMES:
+        frame[0] = memory[3]
+        frame[2] = max(0.0, periodicity)
+        return
     if periodicity > VOICED_PERIODICITY - (0.1 if tracking else 0.0):
         shift = _vertex(score[chosen - 1], score[chosen], score[chosen + 1])
-        memory[3] = sample_rate / _refine(full, (chosen + shift) * factor, factor, sample_rate)
+        memory[5] = 0.0
+        period, clarity = _refine(full, (chosen + shift) * factor, factor, sample_rate)
+        memory[3] = sample_rate / period
+        periodicity = max(periodicity, clarity)  # coarse lags miss the peak of a high note
     memory[4] = periodicity
     frame[0] = memory[3]
     frame[2] = max(0.0, periodicity)
 
 
-@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=FAST)  # type: ignore[untyped-decorator]
 def _vertex(left: float, middle: float, right: float) -> float:
     """Where a parabola through three equidistant values peaks, −0.5…0.5 from the middle one."""
     curvature = left - 2.0 * middle + right
@@ -226,16 +242,16 @@ def _vertex(left: float, middle: float, right: float) -> float:
     return max(-0.5, min(0.5, 0.5 * (left - right) / curvature))
 
 
-@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _refine(full: Any, period: float, factor: int, sample_rate: int) -> float:
-    """The period in samples, from the lag of the best repetition over a whole number of periods near `period`."""
+@njit(cache=True, nogil=True, fastmath=FAST)  # type: ignore[untyped-decorator]
+def _refine(full: Any, period: float, factor: int, sample_rate: int) -> tuple[float, float]:
+    """The period in samples and n(τ) there, from the lag of the best repetition over a whole number of periods near `period`."""
     length = full.shape[0]
     span = int(max(period, SHORTEST_WINDOW_S * sample_rate))
     multiple = max(1, int(SHORTEST_WINDOW_S * sample_rate / period))
-    centre = int(round(period * multiple))
+    centre = round(period * multiple)
     reach = factor + 1
     if centre + reach + span + 1 > length:
-        return period
+        return period, 0.0
     best, best_lag = -2.0, centre
     values = np.zeros(2 * reach + 1)
     for j in range(2 * reach + 1):
@@ -251,6 +267,6 @@ def _refine(full: Any, period: float, factor: int, sample_rate: int) -> float:
         if values[j] > best:
             best, best_lag = values[j], j
     if best_lag == 0 or best_lag == 2 * reach:
-        return period
+        return period, best
     shift = _vertex(values[best_lag - 1], values[best_lag], values[best_lag + 1])
-    return (centre - reach + best_lag + shift) / multiple
+    return (centre - reach + best_lag + shift) / multiple, best
