@@ -11,11 +11,8 @@ Control thread, before the stream is armed.
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 import time
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -23,6 +20,7 @@ import numpy as np
 from realtime.errors import EngineError
 from realtime.meters import Histogram, Times
 from realtime.ring import Stepper
+from realtime.scheduling import real_time
 
 LIVE_FACTOR = 1.6
 """Live calls, with sleep between them, take longer than calls in a row: by 1.2 to 2, measured."""
@@ -44,24 +42,10 @@ def warm_up(chain: Stepper) -> Times:
     out = np.zeros(step, np.float32)
     for _ in range(_SETTLING_STEPS):
         chain.process(sound, out)
-    with _real_time():
+    with real_time():
         rounds = [_time_round(chain, sound, out) for _ in range(_ROUNDS)]
     chain.reset()
     return min(rounds, key=lambda times: times.p999_us)
-
-
-@contextlib.contextmanager
-def _real_time() -> Iterator[None]:
-    changed = False
-    with contextlib.suppress(OSError, AttributeError):
-        before, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-        changed = True
-    try:
-        yield
-    finally:
-        if changed:
-            os.sched_setscheduler(0, before, parameter)
 
 
 def _time_round(chain: Stepper, sound: np.typing.NDArray[np.float32], out: np.typing.NDArray[np.float32]) -> Times:

@@ -33,6 +33,7 @@ from realtime.messages import Event, Refusal, Reply, Request, Running, StreamSet
 from realtime.meters import Meters, Times
 from realtime.player import Player
 from realtime.recorder import Recorder
+from realtime.scheduling import lock_memory, make_ordinary, make_real_time
 
 if TYPE_CHECKING:
     from realtime.chain import Chain
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _TICK_S = 0.02
 _STALL_S = 1.5
 _FIRST_BLOCK_S = 5.0
-_REAL_TIME_PRIORITY = 20
+_REAL_TIME_PRIORITY, _CONTROL_PRIORITY = 20, 1
 
 HOWL_SENTENCE = (
     "The output howled and is muted, because the microphone hears the loudspeaker: put on headphones or turn the "
@@ -114,6 +115,9 @@ class Engine:
         duplex.start()
         block = self._wait_for_block(stream)
         law, where = self._arm(stream, block, muted=muted)
+        # This thread too, and the recorder's after it: an ordinary thread that another process interrupts while it
+        # holds the interpreter would keep the callback waiting (12 ms were seen on a busy machine).
+        make_real_time(0, _CONTROL_PRIORITY)
         if settings.record is not None:
             self.record(settings.record)
         running = Running(
@@ -240,7 +244,7 @@ class Engine:
         for thread in (player.thread_id, player.worker.thread.native_id if player.worker else None):
             if thread is not None and thread not in self._scheduled:
                 self._scheduled.add(thread)
-                _make_real_time(thread)
+                make_real_time(thread, _REAL_TIME_PRIORITY)
         said = [*self._watch_recording(player), *self._watch_level(player), *self._watch_calls()]
         if player.frames not in (0, numbers[meters.BLOCK]):
             law, _ = self._arm(stream, player.frames, muted=player.muted)
@@ -283,6 +287,7 @@ class Engine:
 
     def close(self) -> None:
         """End recording, stream and player; hangs when the sound server died with the stream open."""
+        make_ordinary()
         stream = self._stream
         if stream is None:
             return
@@ -340,17 +345,11 @@ def _collect_once() -> None:
     gc.disable()
 
 
-def _make_real_time(thread: int) -> None:
-    """Let a thread that sleeps between blocks go before all ordinary ones, where the system allows it."""
-    with contextlib.suppress(OSError, AttributeError):
-        if os.sched_getscheduler(thread) == os.SCHED_OTHER:
-            os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(_REAL_TIME_PRIORITY))
-
-
 def run(connection: Connection, memory: Any) -> None:
     """The engine process from beginning to end; ends when told, or when the host's end of the pipe is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the host's business, and it reaches the whole group
     sys.setswitchinterval(0.0005)  # a thread with work gets the interpreter from another after this
+    lock_memory()
     engine = Engine(Meters(memory))
     with contextlib.suppress(EOFError, OSError):
         _serve(engine, connection)

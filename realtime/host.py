@@ -81,6 +81,11 @@ class Host:
         problem: str | None = self._ask("record", path, CLOSE_TIMEOUT_S)
         return problem
 
+    @property
+    def meters(self) -> Meters:
+        """The meters themselves, to read only."""
+        return self._meters
+
     def snapshot(self) -> Snapshot:
         """What the meters show now."""
         return self._meters.snapshot()

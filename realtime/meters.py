@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -113,6 +112,15 @@ class Meters:
         """All zeros, for a stream that begins."""
         self._whole[:] = 0.0
 
+    def copy(self) -> NDArray[np.float64]:
+        """Everything as it is now, to count from."""
+        return self._whole.copy()
+
+    def times_since(self, earlier: NDArray[np.float64]) -> tuple[Times, Times]:
+        """Callback times and model times since `earlier`, which `copy` gave; the longest to 2 %."""
+        counts = (self._whole - earlier)[len(NUMBERS) :]
+        return _times(counts[:_BINS]), _times(counts[_BINS:])
+
     def snapshot(self) -> Snapshot:
         """Read everything."""
         now = self.numbers.copy()
@@ -140,18 +148,20 @@ class Histogram:
 
     def times(self) -> Times:
         """The distribution so far."""
-        counts = self._counts.copy()
-        total = int(counts.sum())
-        longest = float(self._longest[0])
-        p50, p99, p999 = _percentiles(counts, total, longest, (0.5, 0.99, 0.999))
-        return Times(total, p50, p99, p999, longest)
+        return _times(self._counts.copy(), float(self._longest[0]))
 
 
-def _percentiles(counts: NDArray[np.float64], total: int, longest: float, parts: Sequence[float]) -> list[float]:
+def _times(counts: NDArray[np.float64], longest: float | None = None) -> Times:
+    """longest: where it is known exactly; else the upper edge of the last bin that is not empty."""
+    total = int(counts.sum())
     if not total:
-        return [0.0] * len(parts)
-    bins = np.searchsorted(np.cumsum(counts), np.ceil(np.array(parts) * total))
-    return [min(longest, math.exp((int(bin_) + 1) / _BINS_PER_E)) for bin_ in bins]
+        return Times(0, 0.0, 0.0, 0.0, 0.0)
+    places = np.ceil(np.array((0.5, 0.99, 0.999, 1.0)) * total)
+    p50, p99, p999, edge = (
+        math.exp((int(bin_) + 1) / _BINS_PER_E) for bin_ in np.searchsorted(np.cumsum(counts), places)
+    )
+    top = edge if longest is None else longest
+    return Times(total, min(p50, top), min(p99, top), min(p999, top), top)
 
 
 def level_db(level: float) -> float:

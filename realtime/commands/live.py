@@ -69,7 +69,7 @@ def live(
         rate_hz=rate,
         input_channel=input_channel,
         output_channel=output_channel,
-        where=_where(run_in),
+        where=parse_where(run_in),
         record=record,
         headphones=headphones,
     )
@@ -95,7 +95,8 @@ def live(
         raise typer.Exit(1)
 
 
-def _where(text: str) -> Literal["auto", "callback", "worker"]:
+def parse_where(text: str) -> Literal["auto", "callback", "worker"]:
+    """The thread that `--run-in` names. Raises `ConfigError` for another word."""
     from realtime.errors import ConfigError
 
     for known in ("auto", "callback", "worker"):

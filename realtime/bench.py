@@ -1,0 +1,154 @@
+"""How quick this machine is with a model: one step against the time there is, where the time goes, and files.
+
+    budget = block / rate        step time p50, p99, p99.9 on a schedule: one block, sleep until the next one is due
+                                 (called in a row, without sleep, a model is up to twice as quick: both are shown)
+    callback = network + chain around it + stream around that
+
+Quote the ratios: they travel between machines better than milliseconds do. Runs in one ordinary process, without a
+sound card; `realtime.bench_live` is the measurement with one.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.chain import Chain
+from realtime.convert import convert_signal
+from realtime.deadline import choose_slack, warm_up
+from realtime.latency import latency
+from realtime.meters import Histogram, Meters
+from realtime.package import Package
+from realtime.player import Player
+from realtime.session import Session
+
+FloatArray = NDArray[np.float32]
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "onnxruntime": _onnxruntime_version(),
+        "numpy": version("numpy"),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _onnxruntime_version() -> str:
+    import onnxruntime
+
+    return str(onnxruntime.__version__)
+
+
+def melody(seconds: float, sample_rate: int, seed: int = 1) -> FloatArray:
+    """A melody with vibrato, harmonics, breath and rests, at the level of an instrument close to its microphone."""
+    moment = np.arange(round(seconds * sample_rate)) / sample_rate
+    scale = np.array([0, 2, 4, 7, 9, 12, 9, 7, 4, 2])
+    note = 261.63 * 2.0 ** (scale[(moment * 2).astype(int) % scale.size] / 12)
+    note *= 2.0 ** (0.25 * np.sin(2 * np.pi * 5.5 * moment) / 12)
+    phase = 2 * np.pi * np.cumsum(note) / sample_rate
+    within = (moment * 2) % 1.0
+    envelope = np.minimum(1.0, within * 20) * np.where(within > 0.9, np.maximum(0.0, (1 - within) * 10), 1.0)
+    tone = sum(np.sin(k * phase) / k for k in range(1, 7))
+    breath = np.random.default_rng(seed).standard_normal(moment.size)
+    return (envelope * (0.15 * tone + 0.005 * breath)).astype(np.float32)
+
+
+def bench_model(
+    package: Package, *, block: int = 128, rate_hz: int | None = None, seconds: float = 5.0
+) -> dict[str, Any]:
+    """Times of one block, live and in a row, with their parts, and what the engine would choose."""
+    rate = rate_hz or package.manifest.sample_rate
+    in_a_row = warm_up(Chain(package, provider="cpu"))
+    network = _network_times(package)
+    chain = Chain(package, provider="cpu")
+    warm_up(chain)
+    shown = Meters()
+    law = latency(package.manifest, block=block, device_rate=rate)
+    player = Player(chain, shown, rate_hz=rate, block=block, delay_samples=round(law.total))
+    _play_on_schedule(player, melody(seconds, rate), block, rate)
+    now = shown.snapshot()
+    step_s, block_s = chain.step_samples / chain.sample_rate, block / rate
+    steps = max(1.0, block_s / step_s)
+    return {
+        "model": package.manifest.name,
+        "provider": chain.provider,
+        "block": block,
+        "rate_hz": rate,
+        "budget_us": round(1e6 * block_s, 1),
+        "step_samples": chain.step_samples,
+        "step": now.model.to_mapping(),
+        "step_in_a_row": in_a_row.to_mapping(),
+        "callback": now.callback.to_mapping(),
+        "late_callbacks": now.late_callbacks,
+        "p99_of_half_budget": round(now.model.p99_us * steps / (0.5e6 * block_s), 3),
+        "parts_p50_us": {
+            "network": round(network.times().p50_us, 1),
+            "chain": round(max(0.0, in_a_row.p50_us - network.times().p50_us), 1),
+            "stream": round(max(0.0, now.callback.p50_us - now.model.p50_us * steps), 1) if steps >= 1 else None,
+        },
+        "real_time_factor": round(now.model.p50_us * 1e-6 / step_s, 4),
+        "latency_ms": {name: round(ms, 2) for name, ms in law.parts_ms().items() if ms},
+        "latency_total_ms": round(law.total_ms, 2),
+        "runs_in": "callback" if not choose_slack(in_a_row, block_s=block_s, step_s=step_s) else "worker",
+    }
+
+
+def _network_times(package: Package, runs: int = 500) -> Histogram:
+    session = Session(package, "cpu")
+    times = Histogram()
+    for number in range(runs + 20):
+        began = time.perf_counter()
+        session.run()
+        if number >= 20:
+            times.add(time.perf_counter() - began)
+    return times
+
+
+def _play_on_schedule(player: Player, sound: FloatArray, block: int, rate: int) -> None:
+    out = np.zeros((block, 1), np.float32)
+    due = time.perf_counter()
+    for begin in range(0, sound.size - block + 1, block):
+        due += block / rate
+        player.callback(sound[begin : begin + block, None], out, block, 0)
+        ahead = due - time.perf_counter()
+        if ahead > 0:
+            time.sleep(ahead)
+        else:
+            due = time.perf_counter()
+
+
+def bench_convert(package: Package, *, seconds: float = 10.0) -> dict[str, Any]:
+    """How many times quicker than real time a file is converted, on one core, reading and writing aside."""
+    rate = package.manifest.sample_rate
+    sound = melody(seconds, rate)
+    convert_signal(sound[:rate], rate, package)
+    began = time.perf_counter()
+    convert_signal(sound, rate, package)
+    took = time.perf_counter() - began
+    return {
+        "model": package.manifest.name,
+        "seconds_of_sound": seconds,
+        "seconds": round(took, 3),
+        "times_real_time": round(seconds / took, 2),
+    }

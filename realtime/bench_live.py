@@ -1,0 +1,190 @@
+"""The engine under real conditions: a JACK server that does not wait, sound coming in, a second core that is busy.
+
+    feeder process ─▶ loopback 1 ─▶ engine process ─▶ loopback 2          busy process: a loop without end
+
+The server has no hardware (its dummy back end keeps time by the clock), so that this runs on a machine without a sound
+card; late means lost, as on a real one. What is counted begins after the others have joined, because a client that
+joins makes the server rearrange.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+from realtime import meters
+from realtime.bench import machine, melody
+from realtime.errors import DeviceError, EngineError
+from realtime.host import Host, StreamSettings
+from realtime.scheduling import lock_memory, make_real_time, real_time
+
+_SETTLING_S = 3.0
+_START_S = 15.0
+_REPORT_EVERY_S = 0.5
+
+
+@contextlib.contextmanager
+def jack_without_hardware(*, period: int, rate_hz: int, loopback: int = 4) -> Iterator[Callable[[], str]]:
+    """A JACK server of one's own for this process and its children; gives a function that reads what it said.
+
+    Raises `DeviceError` when there is no JACK here.
+    """
+    if shutil.which("jackd") is None:
+        raise DeviceError("The JACK server (jackd) was not found: install it (`apt install jackd2`) and try again.")
+    name = f"retimbre-bench-{os.getpid()}"
+    ours = {"JACK_NO_AUDIO_RESERVATION": "1", "JACK_NO_START_SERVER": "1", "JACK_DEFAULT_SERVER": name}
+    before = {key: os.environ.get(key) for key in ours}
+    os.environ.update(ours)
+    with real_time() as allowed:
+        pass
+    command = ["jackd", "-R" if allowed else "-r", "-L", str(loopback), "-n", name]
+    command += ["-d", "dummy", "-r", str(rate_hz), "-p", str(period)]
+    with tempfile.TemporaryFile() as log:
+        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            _wait_for_server(server, name, log)
+
+            def said() -> str:
+                log.seek(0)
+                return log.read().decode(errors="replace")
+
+            yield said
+        finally:
+            server.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(timeout=5)
+            if server.poll() is None:
+                server.kill()
+                server.wait()
+            for key, value in before.items():
+                if value is None:
+                    os.environ.pop(key, None)
+                else:
+                    os.environ[key] = value
+
+
+def _wait_for_server(server: subprocess.Popen[bytes], name: str, log: Any) -> None:
+    deadline = time.monotonic() + _START_S
+    waiting = ["jack_wait", "-s", name, "-w", "-t", "2"]
+    while subprocess.run(waiting, capture_output=True, check=False).returncode:
+        if server.poll() is not None or time.monotonic() > deadline:
+            log.seek(0)
+            said = log.read().decode(errors="replace").strip().splitlines()
+            raise DeviceError(f"The JACK server did not start ({said[-1] if said else 'it said nothing'}): try again.")
+        time.sleep(0.1)
+
+
+def _feed(rate_hz: int, ready: Any) -> None:
+    """Play the test melody into the first loopback channel for ever (a process of its own)."""
+    from realtime import audio_io
+
+    with audio_io.quiet_stderr():
+        import sounddevice
+    sound = melody(10.0, rate_hz)
+    place = 0
+    gc.collect()
+    gc.disable()
+
+    def callback(outdata: Any, frames: int, _time: Any, _status: Any) -> None:
+        nonlocal place
+        if place + frames > sound.size:
+            place = 0
+        outdata[:, 0] = sound[place : place + frames]
+        place += frames
+
+    with sounddevice.OutputStream(rate_hz, device="loopback", channels=1, dtype="float32", callback=callback):
+        ready.set()
+        lock_memory()  # as the engine does, for the same reasons
+        make_real_time(0, 1)
+        while True:  # until the parent ends this process
+            time.sleep(1.0)
+
+
+def _spin() -> None:
+    """Keep a core busy (a process of its own)."""
+    number = 0
+    while True:
+        number = (number * 1103515245 + 12345) & 0x7FFFFFFF
+
+
+def bench_live(
+    model: str,
+    *,
+    seconds: float = 60.0,
+    period: int = 128,
+    rate_hz: int = 48000,
+    busy: int = 1,
+    where: Literal["auto", "callback", "worker"] = "auto",
+    progress: Any = None,
+) -> dict[str, Any]:
+    """Play for `seconds` and count. busy: how many processes spin beside; progress: called with seconds played.
+
+    Raises `DeviceError` without JACK, `EngineError` when the engine ends or the server stalls meanwhile.
+    """
+    context = multiprocessing.get_context("spawn")
+    with jack_without_hardware(period=period, rate_hz=rate_hz) as said, Host() as host:
+        ready = context.Event()
+        others = [context.Process(target=_feed, args=(rate_hz, ready), daemon=True)]
+        others += [context.Process(target=_spin, daemon=True) for _ in range(busy)]
+        try:
+            running = host.open(
+                StreamSettings(model, input="loopback", output="loopback", output_channel=2, block=period, where=where)
+            )
+            for other in others:
+                other.start()
+            if not ready.wait(_START_S):
+                raise EngineError(
+                    "The process that feeds the engine did not start: try again when the machine is idle."
+                )
+            time.sleep(_SETTLING_S)
+            before, counted, said_before = host.snapshot(), host.meters.copy(), len(said())
+            began = time.monotonic()
+            while (played := time.monotonic() - began) < seconds:
+                time.sleep(min(_REPORT_EVERY_S, seconds - played))
+                if host.snapshot().stalled or not host.alive:
+                    raise EngineError(" ".join(host.events()) or "The engine ended while it was measured: start again.")
+                if progress is not None:
+                    progress(played)
+            after = host.snapshot()
+            callback, model_times = host.meters.times_since(counted)
+            complaints = [line.strip() for line in said()[said_before:].splitlines() if "xrun" in line.casefold()]
+        finally:
+            for other in others:
+                if other.pid is not None:
+                    other.kill()
+                    other.join()
+    half_budget_us = 0.5e6 * period / rate_hz
+    steps = max(1.0, period / rate_hz * running.model_rate_hz / running.step_samples)
+    lost = {
+        name: getattr(after, name) - getattr(before, name)
+        for name in ("xruns", "late_callbacks", "late_model_calls", "faults", "model_faults")
+    }
+    return {
+        "machine": machine(),
+        "model": running.model,
+        "seconds": round((after.samples - before.samples) / rate_hz, 1),
+        "period": period,
+        "rate_hz": rate_hz,
+        "busy_processes": busy,
+        "runs_in": running.where,
+        "callbacks": after.callbacks - before.callbacks,
+        **lost,
+        # Who was late, as the server says: itself (its clock, hence this machine), the engine or the feeder.
+        "server_said": complaints[:20],
+        "model_us": model_times.to_mapping(),
+        "callback_us": callback.to_mapping(),
+        "half_budget_us": round(half_budget_us, 1),
+        "model_p99_of_half_budget": round(model_times.p99_us * steps / half_budget_us, 3),
+        "output_rms_db": round(meters.level_db(after.output_rms), 1),
+        "latency_ms": {name: round(ms, 2) for name, ms in running.latency.parts_ms().items() if ms},
+        "latency_total_ms": round(running.latency.total_ms, 2),
+        "clean": not any(lost.values()),
+    }
