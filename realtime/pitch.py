@@ -5,13 +5,12 @@ Pitch is the lag τ at which the newest samples best repeat, by the normalised s
 
     n(τ) = 1 − Σ (x[t] − x[t−τ])² / Σ (x[t]² + x[t−τ]²),   t over the newest max(τ, SHORTEST_WINDOW_S) seconds,
 
-so a high note is known after a few milliseconds and a low one after two of its periods, whatever the lowest pitch allowed.
+so a high note is known after a few milliseconds and a low one after two of its periods, however low the range begins.
 The coarse search runs on the signal decimated to about 12 kHz, one row of partial sums per hop; the lag is then refined
-on a multiple of the period at the full rate. Among peaks the shortest lag within PEAK_RATIO of the best one wins (this is
-what stops octave errors downwards), with a bonus for continuing the pitch of the frame before; a jump by an octave or another
-whole ratio, or an unclear one, must last DOUBTFUL_FRAMES frames before it is believed.
+on a multiple of the period at the full rate. Among peaks the shortest lag within PEAK_RATIO of the best one wins (this
+is what stops octave errors downwards), with a bonus for continuing the pitch of the frame before; a jump by a whole ratio, or an unclear one, must last DOUBTFUL_FRAMES frames before it is believed.
 
-Loudness is the mean square over LOUDNESS_HOPS hops of the signal after a first-order 60 Hz high-pass, in dBFS (a full-scale sine is −3 dB).
+Loudness is the mean square over LOUDNESS_HOPS hops after a first-order 60 Hz high-pass, in dBFS (a full sine is −3 dB).
 
 Runs on whatever thread runs the chain; allocates nothing per frame. Compiled by numba (cached on disk).
 """
@@ -48,7 +47,7 @@ class PitchLoudnessTracker:
         factor = max(1, sample_rate // COARSE_RATE_HZ)
         if hop % factor:
             raise ConfigError(
-                f"A pitch hop of {hop} samples does not divide by {factor}; choose a multiple of it at {sample_rate} Hz."
+                f"A pitch hop of {hop} samples does not divide by {factor}; choose a multiple at {sample_rate} Hz."
             )
         self.sample_rate = sample_rate
         self.hop = hop
@@ -87,7 +86,7 @@ class PitchLoudnessTracker:
         self._memory[3] = 220.0
 
     def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take `hop` samples, return the frame `(3,)`: f0 in Hz, loudness in dBFS, periodicity 0…1 (overwritten by the next)."""
+        """Take `hop` samples, return `(3,)`: f0 in Hz, loudness in dBFS, periodicity 0…1 (overwritten by the next)."""
         _push(
             samples,
             self._full,
@@ -108,7 +107,7 @@ class PitchLoudnessTracker:
         return self._frame
 
     def track(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the frames `(3, len(signal) // hop)` of a whole mono signal, as `push` would give them after a reset."""
+        """Return the frames `(3, len(signal) // hop)` of a mono signal, as `push` would give them after a reset."""
         self.reset()
         count = len(signal) // self.hop
         frames = np.empty((3, count), np.float32)
@@ -117,7 +116,7 @@ class PitchLoudnessTracker:
         return frames
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=FAST)
 def _push(
     samples: Any,
     full: Any,
@@ -213,7 +212,7 @@ def _push(
         memory[4] = 0.0
         return
     periodicity = min(1.0, score[chosen])
-    # A jump to a multiple or a fraction of the period is as likely a passing error as a leap: it must last to be believed.
+    # A jump to a multiple or a fraction of the period is as likely a passing error as a leap: it must last.
     ratio = max(chosen / previous_lag, previous_lag / chosen)
     doubtful = ratio > 1.9 and abs(ratio - np.round(ratio)) < 0.05 * ratio
     doubtful = doubtful or (ratio > 1.12 and periodicity < UNCLEAR_PERIODICITY)
@@ -233,7 +232,7 @@ def _push(
     frame[2] = max(0.0, periodicity)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=FAST)
 def _vertex(left: float, middle: float, right: float) -> float:
     """Where a parabola through three equidistant values peaks, −0.5…0.5 from the middle one."""
     curvature = left - 2.0 * middle + right
@@ -242,9 +241,9 @@ def _vertex(left: float, middle: float, right: float) -> float:
     return max(-0.5, min(0.5, 0.5 * (left - right) / curvature))
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=FAST)
 def _refine(full: Any, period: float, factor: int, sample_rate: int) -> tuple[float, float]:
-    """The period in samples and n(τ) there, from the lag of the best repetition over a whole number of periods near `period`."""
+    """The period in samples and n(τ) there, from the best repetition over a whole number of periods near `period`."""
     length = full.shape[0]
     span = int(max(period, SHORTEST_WINDOW_S * sample_rate))
     multiple = max(1, int(SHORTEST_WINDOW_S * sample_rate / period))

@@ -1,7 +1,7 @@
 """Melodies played with one instrument's own recordings: what the voice is trained on when there are only single notes.
 
-    recordings of one domain ──▶ a random walk over its pitches, each note a recording shifted by at most `max_shift`
-    semitones with vibrato, swell, attack kept or cut (legato), release and rests ──▶ (audio, features, harmonics)
+    recordings of one domain ──▶ a random walk over its pitches, each note a recording shifted by at most
+    `max_shift` semitones with vibrato, swell, attack kept or cut (legato), release and rests ──▶ (audio, features, harmonics)
 
 Everything is a function of the generator given; audio is mono float32 at the index's rate.
 """
@@ -106,9 +106,9 @@ def forte_db(loudness_db: NDArray[Any]) -> float:
 def passage(
     audio: Audio, rate: int, features: PitchLoudnessFeatures, harmonics: int, level_db: float, forte_offset_db: float
 ) -> Passage | None:
-    """Analyse a stretch: features as the engine computes them, audio late by their delay, its harmonics; None if silent.
+    """Analyse a stretch: features as the engine computes them, audio late by their delay, harmonics; None if silent.
 
-    The audio is scaled so that its forte is at `level_db`; loudness is relative to a forte misjudged by `forte_offset_db`.
+    The audio is scaled so that its forte is at `level_db`; loudness is relative to a forte wrong by `forte_offset_db`.
     """
     hop = features.hop
     audio = audio[: len(audio) // hop * hop]

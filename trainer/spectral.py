@@ -9,6 +9,7 @@ and a discriminator that looks at log spectra of several resolutions, told which
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,8 @@ def magnitudes(audio: Tensor, n_fft: int) -> Tensor:
 
 class SpectralLoss(nn.Module):
     """Distance of two batches of sound (batch, samples): see the module's formula, plus log-mel at 2048."""
+
+    mel: Tensor
 
     def __init__(self, rate: int, sizes: Sequence[int] = (2048, 1024, 512, 256), mel_bands: int = 128) -> None:
         super().__init__()
@@ -55,9 +58,9 @@ class SpectralDiscriminator(nn.Module):
         self.sizes = tuple(sizes)
         self.scales = nn.ModuleList()
         for _ in self.sizes:
-            layers = [nn.utils.parametrizations.weight_norm(nn.Conv2d(1, width, (7, 3), (2, 1), (3, 1)))]
-            for _ in range(4):
-                layers.append(nn.utils.parametrizations.weight_norm(nn.Conv2d(width, width, (5, 3), (2, 1), (2, 1))))
+            norm = nn.utils.parametrizations.weight_norm
+            layers = [norm(nn.Conv2d(1, width, (7, 3), (2, 1), (3, 1)))]
+            layers += [norm(nn.Conv2d(width, width, (5, 3), (2, 1), (2, 1))) for _ in range(4)]
             self.scales.append(nn.ModuleList(layers))
         self.scores = nn.ModuleList(nn.Conv2d(width, 1, 3, padding=1) for _ in self.sizes)
         self.wanted = nn.ModuleList(nn.Linear(targets, width, bias=False) for _ in self.sizes)
@@ -67,7 +70,7 @@ class SpectralDiscriminator(nn.Module):
         scores, features = [], []
         for size, layers, score, wanted in zip(self.sizes, self.scales, self.scores, self.wanted, strict=True):
             x = torch.log(magnitudes(audio, size) + EPSILON)[:, None] / 4 + 1
-            for layer in layers:
+            for layer in cast("nn.ModuleList", layers):
                 x = nn.functional.leaky_relu(layer(x), 0.2)
                 features.append(x)
             scores.append(score(x) + (x * wanted(target)[:, :, None, None]).mean(1, keepdim=True))

@@ -1,7 +1,7 @@
-"""Differentiable sound from controls: harmonic oscillators, filtered noise, a short room (Engel et al. 2020, "DDSP").
+"""Differentiable sound from controls: harmonic oscillators, filtered noise, a short room (DDSP, Engel et al. 2020).
 
-Everything here is one function of (controls of F frames, state) → (samples, next state), used with many frames in training
-and with one in the exported graph, so that stepped equals offline by construction.
+Everything here is one function of (controls of F frames, state) → (samples, next state), used with many frames in
+training and with one in the exported graph, so that stepped equals offline by construction.
 
     oscillators   y[n] = Σ_k a_k[n] · sin(2π k φ[n]),   a_k linear over the hop from the frame before to this one,
                   φ the integral of f0, itself linear over the hop
@@ -21,8 +21,10 @@ from torch import Tensor, nn
 NOISE_TABLE_ROWS = (251, 241)  # co-prime: the noise repeats after 251 · 241 frames
 
 
-def harmonic_waves(f0_hz: Tensor, previous_f0_hz: Tensor, phase: Tensor, harmonics: int, hop: int, rate: int) -> tuple[Tensor, Tensor]:
-    """Return unit sines `(batch, frames, harmonics, hop)` and the phase (cycles, 0…1) `(batch, 1)` after the last sample.
+def harmonic_waves(
+    f0_hz: Tensor, previous_f0_hz: Tensor, phase: Tensor, harmonics: int, hop: int, rate: int
+) -> tuple[Tensor, Tensor]:
+    """Return unit sines `(batch, frames, harmonics, hop)` and the phase in cycles `(batch, 1)` after the last sample.
 
     f0_hz: (batch, frames), reached at each frame's last sample; previous_f0_hz and phase: (batch, 1) before the first.
     """
@@ -47,7 +49,7 @@ def harmonic_waves(f0_hz: Tensor, previous_f0_hz: Tensor, phase: Tensor, harmoni
 
 
 def oscillate(amplitudes: Tensor, previous: Tensor, waves: Tensor) -> Tensor:
-    """Sum the waves `(batch, frames, harmonics, hop)` with amplitudes `(batch, frames, harmonics)` → `(batch, frames, hop)`."""
+    """Sum waves `(batch, frames, harmonics, hop)` with amplitudes `(batch, frames, harmonics)`."""
     hop = waves.shape[-1]
     before = torch.cat([previous[:, None], amplitudes[:, :-1]], 1)
     rise = torch.arange(1, hop + 1, dtype=waves.dtype, device=waves.device) / hop
@@ -57,6 +59,9 @@ def oscillate(amplitudes: Tensor, previous: Tensor, waves: Tensor) -> Tensor:
 
 class NoiseBank(nn.Module):
     """Noise whose spectrum follows `bands` amplitudes, one frame of 2·hop samples each hop."""
+
+    band_matrix: Tensor
+    inverse: Tensor
 
     def __init__(self, bands: int, hop: int, rate: int) -> None:
         super().__init__()

@@ -13,6 +13,8 @@ so that the network hears a little of what it must play); levels are predicted i
 which makes dynamics right before training; training begins with the measured harmonics of the recordings (cheap, no
 sound made), then compares sound, then adds a discriminator; melodies are played with the recordings' own notes.
 
+Over 300 lines because a system is one file.
+
 Streaming: one state vector holds GRU memory, oscillator phase, the frame before, the noise's tail and the room's past.
 """
 
@@ -101,6 +103,9 @@ class VoiceConfig:
 class VoiceNetwork(nn.Module):
     """Frames to sound with explicit state; `forward` takes any number of frames."""
 
+    pitch_centres: Tensor
+    orders: Tensor
+
     def __init__(self, model: VoiceModel, targets: int, rate: int) -> None:
         super().__init__()
         self.model, self.rate = model, rate
@@ -147,7 +152,9 @@ class VoiceNetwork(nn.Module):
         y, rest = self.sound(x, target, harmonics_db, noise_db, rest)
         return y, torch.cat([memory, rest], 1)
 
-    def sound(self, x: Tensor, target: Tensor, harmonics_db: Tensor, noise_db: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
+    def sound(
+        self, x: Tensor, target: Tensor, harmonics_db: Tensor, noise_db: Tensor, rest: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Levels to samples (batch, 1, samples); `rest` is the state without the network's memory."""
         phase, last_f0, last_amplitudes, clock, tail, past = torch.split(rest, self.sizes[1:], 1)
         f0_hz = x[:, 0].clamp(20.0, 8000.0)
@@ -180,7 +187,9 @@ class Voice(Recipe):
         self.features = PitchLoudnessFeatures(model.hop, model.delay_samples, model.f0_min_hz, model.f0_max_hz)
         self.voice = VoiceNetwork(model, len(config.data.targets), self.rate).to(self.device)
         training = config.training
-        self.discriminator = SpectralDiscriminator(len(config.data.targets), training.discriminator_width).to(self.device)
+        self.discriminator = SpectralDiscriminator(len(config.data.targets), training.discriminator_width).to(
+            self.device
+        )
         self.loss = SpectralLoss(self.rate).to(self.device)
         betas = (0.8, 0.99)
         self._optimizers: dict[str, torch.optim.Optimizer] = {
@@ -301,7 +310,8 @@ class Voice(Recipe):
             scores_made, features_made = self.discriminator(made, target)
             fooling = sum(((s - 1) ** 2).mean() for s in scores_made)
             matching = sum(
-                (m - r).abs().mean() / (r.abs().mean() + 1e-3) for m, r in zip(features_made, features_real, strict=True)
+                (m - r).abs().mean() / (r.abs().mean() + 1e-3)
+                for m, r in zip(features_made, features_real, strict=True)
             ) / len(features_real)
             loss = loss + training.adversarial_weight * fooling + training.matching_weight * matching
             losses |= {"discriminator": judge, "fooling": fooling, "matching": matching}
@@ -348,7 +358,8 @@ class Voice(Recipe):
     def _play(self, frames: NDArray[np.float32], number: int) -> Tensor:
         x = torch.from_numpy(frames)[None].to(self.device)
         state = x.new_zeros(1, sum(self.voice.sizes))
-        return self.voice(x, self.targets[number : number + 1].to(self.device), state)[0][0, 0]
+        played: Tensor = self.voice(x, self.targets[number : number + 1].to(self.device), state)[0]
+        return played[0, 0]
 
     def streaming_module(self) -> nn.Module:
         """The network itself: it has always been streamed."""
@@ -365,7 +376,7 @@ class Voice(Recipe):
             name="voice",
             title="Voice",
             architecture="voice",
-            description="Plays what it hears with the sound of the chosen instrument, or of a blend; one note at a time.",
+            description="Plays what it hears with the sound of the chosen instrument or a blend; one note at a time.",
             sample_rate=self.rate,
             input=self.features,
             output=SamplesFeatures(),
@@ -382,11 +393,19 @@ class Voice(Recipe):
 
     def _target(self, name: str) -> Target:
         pitches = [r["midi"] for r in self.index["recordings"] if r["domain"] == name and r["midi"] is not None]
-        ends = [440 * 2 ** ((m - 69) / 12) for m in (min(pitches), max(pitches))] if len(set(pitches)) > 1 else [None, None]
+        ends = (
+            [440 * 2 ** ((m - 69) / 12) for m in (min(pitches), max(pitches))]
+            if len(set(pitches)) > 1
+            else [None, None]
+        )
         return Target(name, name.replace("_", " ").capitalize(), *ends)
 
     def _licences(self) -> str:
-        used = {r["licence"] for r in self.index["recordings"] if r["domain"] in self.config.data.targets and r["split"] == "train"}
+        used = {
+            r["licence"]
+            for r in self.index["recordings"]
+            if r["domain"] in self.config.data.targets and r["split"] == "train"
+        }
         return "; ".join(sorted(str(licence) for licence in used if licence)) or "the owner's own recordings"
 
     def card(self) -> str:
@@ -422,7 +441,7 @@ class Voice(Recipe):
 
 
 def harmonic_distance(made_db: Tensor, real_db: Tensor, x: Tensor) -> Tensor:
-    """Mean |ΔdB| over harmonics (batch, frames, harmonics), the audible ones of clearly pitched frames counting most."""
+    """Mean |ΔdB| over (batch, frames, harmonics), the audible ones of clearly pitched frames counting most."""
     loudest = real_db.amax(2, keepdim=True)
     audible = ((real_db - loudest + 60) / 60).clamp(0.05, 1.0) * ((real_db + 110) / 30).clamp(0.0, 1.0)
     weight = audible * ((x[:, 2] - 0.7) / 0.2).clamp(0.0, 1.0)[..., None] * (real_db > -119)
@@ -435,7 +454,9 @@ def _read_index(path: Path) -> dict[str, Any]:
         if index["recordings"] and index["sample_rate"]:
             return index
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}): make it with `retimbre prepare recordings`") from error
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror}): make it with `retimbre prepare recordings`"
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not an index of recordings: make it with `retimbre prepare recordings`") from error
     raise DataError(f"{path} lists no recordings: make it with `retimbre prepare recordings`")
