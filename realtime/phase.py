@@ -155,6 +155,8 @@ def griffin_lim(
     algorithm, WASPAA 2013; momentum 0 is the original (Griffin, Lim: Signal estimation from modified short-time
     Fourier transform, 1984).
     """
+    if magnitude.shape[1] == 0:
+        return np.zeros(magnitude.shape, np.complex64)
     wanted = np.ascontiguousarray(magnitude.T)
     random = np.random.default_rng(seed)
     spectrum: ComplexArray = wanted * np.exp(2j * np.pi * random.random(wanted.shape)).astype(np.complex64)
