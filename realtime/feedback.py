@@ -33,8 +33,9 @@ class HowlGuard:
             return False
         if min(levels[1:]) > _STANDING_ABOVE_DB:
             return True
-        rises = sum(later > earlier for earlier, later in pairwise(levels))
-        return levels[-1] > _GROWN_ABOVE_DB and levels[-1] - levels[0] >= _GROWTH_DB and rises >= _STEPS - 2
+        steps = [later - earlier for earlier, later in pairwise(levels)]
+        steady = sum(step > 0 for step in steps) >= _STEPS - 2 and min(steps) > -1.0
+        return steady and levels[-1] > _GROWN_ABOVE_DB and levels[-1] - levels[0] >= _GROWTH_DB
 
     def reset(self) -> None:
         """Forget what was heard (after the output was muted or opened)."""

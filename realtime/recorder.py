@@ -13,6 +13,7 @@ import contextlib
 import struct
 import threading
 import time
+from collections import deque
 from io import FileIO
 from pathlib import Path
 
@@ -26,6 +27,7 @@ _FRAME_BYTES = 4 * CHANNELS
 _RING_S = 8.0
 _PERIOD_S = 0.1
 _HEADER_EVERY_S = 0.5
+_PIECE = 1 << 15
 # A RIFF size is 32 bits wide; the recording goes on in a second file before it is reached.
 _LONGEST_BYTES = (1 << 32) - (1 << 20)
 _HEADER = struct.Struct("<4sI4s4sIHHIIHHH4sII4sI")
@@ -57,6 +59,7 @@ class Recorder:
         # Counters of frames since the start; each has one writer.
         self._pushed = self._written = 0
         self._owed_silence = 0
+        self._gaps: deque[tuple[int, int]] = deque()  # (where in the count of pushed frames, how many were lost)
         self.lost_frames = 0
         self.frames = 0
         self.problem: str | None = None
@@ -69,22 +72,18 @@ class Recorder:
     def push(self, dry: NDArray[np.float32], wet: NDArray[np.float32]) -> None:
         """Take a block, shapes (samples,); never waits. What finds no room is lost, counted and replaced by silence."""
         samples = len(dry)
-        size = len(self._ring)
-        if self._pushed - self._written + self._owed_silence + samples > size:
+        if self._pushed - self._written + samples > len(self._ring):
             self._owed_silence += samples
             self.lost_frames += samples
             return
         if self._owed_silence:
-            self._put(None, None, self._owed_silence)
+            self._gaps.append((self._pushed, self._owed_silence))
             self._owed_silence = 0
-        self._put(dry, wet, samples)
-
-    def _put(self, dry: NDArray[np.float32] | None, wet: NDArray[np.float32] | None, samples: int) -> None:
         ring, begin = self._ring, self._pushed % len(self._ring)
         first = min(samples, len(ring) - begin)
         for channel, values in ((0, dry), (1, wet)):
-            ring[begin : begin + first, channel] = 0.0 if values is None else values[:first]
-            ring[: samples - first, channel] = 0.0 if values is None else values[first:]
+            ring[begin : begin + first, channel] = values[:first]
+            ring[: samples - first, channel] = values[first:]
         self._pushed += samples
 
     def close(self) -> None:
@@ -101,6 +100,7 @@ class Recorder:
                     next_header = time.monotonic() + _HEADER_EVERY_S
                     self._write_header()
             self._drain()
+            self._write_silence(self._owed_silence)
             self._write_header()
         except OSError as error:
             self._give_up(error)
@@ -123,13 +123,25 @@ class Recorder:
     def _drain(self) -> None:
         size = len(self._ring)
         while (waiting := self._pushed - self._written) > 0:
+            if self._gaps and self._gaps[0][0] == self._written:
+                self._write_silence(self._gaps.popleft()[1])
             begin = self._written % size
-            part = min(waiting, size - begin, 1 << 15)
-            if self._in_file + part * _FRAME_BYTES > _LONGEST_BYTES:
-                self._next_file()
-            self._write(self._ring[begin : begin + part].tobytes())
+            until_gap = self._gaps[0][0] - self._written if self._gaps else waiting
+            part = min(waiting, until_gap, size - begin, _PIECE)
+            self._write_frames(self._ring[begin : begin + part])
             self._written += part
-            self.frames += part
+
+    def _write_silence(self, frames: int) -> None:
+        while frames:
+            part = min(frames, _PIECE)
+            self._write_frames(np.zeros((part, CHANNELS), np.float32))
+            frames -= part
+
+    def _write_frames(self, sound: NDArray[np.float32]) -> None:
+        if self._in_file + sound.nbytes > _LONGEST_BYTES:
+            self._next_file()
+        self._write(sound.tobytes())
+        self.frames += len(sound)
 
     def _write(self, data: bytes) -> None:
         # Unbuffered, so that only what the file system has taken is counted and a full disk leaves a true header.
