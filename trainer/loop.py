@@ -77,7 +77,7 @@ def _train(recipe: Recipe, items: range, me: distributed.Processes, console: Con
         stop = stack.enter_context(_interrupts())
         batches = stack.enter_context(_Batches(recipe, items, state.step))
         if state.step == 0:
-            if me.is_first:
+            if me.is_first and recipe.playable:
                 recipe.manifest()  # an unexportable setting is a wrong setting: say so before training, not after
             _validate(state, monitor)
         losses: list[dict[str, Tensor]] = []

@@ -66,13 +66,15 @@ class Monitor:
         else:
             pace = (time.monotonic() - self._began) / max(1, step - self._first_step)
             left = time.strftime("%H:%M:%S", time.gmtime(pace * (self._steps - step)))
-            self._console.print(f"step {step}/{self._steps}  {text}  {pace:.3f} s/step  {left} left", highlight=False)
+            self._console.print(
+                f"step {step}/{self._steps}  {text}  {pace:.3f} s/step  {left} left", highlight=False, soft_wrap=True
+            )
 
     def validation(self, step: int, metrics: Mapping[str, float], is_best: bool) -> None:
         """Metrics on the validation split."""
         self._record("validation", step, metrics)
         best = "  (best so far)" if is_best else ""
-        self._console.print(f"validation at step {step}: {_numbers(metrics)}{best}", highlight=False)
+        self._console.print(f"validation at step {step}: {_numbers(metrics)}{best}", highlight=False, soft_wrap=True)
 
     def clips(self, step: int, clips: Sequence[Clip]) -> None:
         """The same clips every time: output always, input and truth once, as sound and spectrogram."""

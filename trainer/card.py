@@ -1,0 +1,120 @@
+"""CARD.md and its pictures: what a model is, what it learnt from, how well it does, what it looks like."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from realtime.latency import latency
+from realtime.manifest import Manifest
+from trainer.monitor import read_metrics, spectrogram_picture
+from trainer.recipe import Clip, Recipe
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from trainer.export import ContractReport
+
+LARGEST_PICTURE = 150_000
+"""Bytes: pictures live in git beside the model."""
+
+
+def text(recipe: Recipe, manifest: Manifest, report: ContractReport, run_folder: Path, speed: float) -> str:
+    """The Markdown of a package's card."""
+    records = [r for r in read_metrics(run_folder / "metrics.jsonl") if r["kind"] == "validation"]
+    best = min(records, key=lambda r: r[recipe.metric], default=None)
+    delay = latency(manifest)
+    rows = [
+        ("system", f"`{manifest.architecture}`"),
+        ("parameters", f"{report.parameters:,}".replace(",", " ")),
+        ("graph", f"{report.nodes} nodes"),
+        ("sample rate", f"{manifest.sample_rate} Hz"),
+        ("call", f"{manifest.step_samples} samples"),
+        ("algorithmic latency", f"{delay.total_ms:.1f} ms, of it look-ahead {delay.parts_ms()['lookahead']:.1f} ms"),
+        ("speed where it was exported", f"{speed:.1f} × real time on one core"),
+        ("stepped = offline", f"{report.stepped_against_offline:.1e} of the peak"),
+        ("onnxruntime = torch", f"{report.onnxruntime_against_torch:.1e} of the peak"),
+        ("licence of the code", manifest.licences.code),
+        ("licence of the weights", manifest.licences.weights),
+        ("licence of the data", manifest.licences.data),
+    ]
+    numbers = [(k, f"{v:.5g}") for k, v in best.items() if k not in ("kind", "seconds")] if best else []
+    parts = [
+        f"# {manifest.title}\n",
+        manifest.description + "\n",
+        recipe.card().strip() + "\n",
+        "## Facts\n",
+        _table(("fact", "value"), rows),
+        "## Validation\n" if numbers else "",
+        _table(("measure", "best checkpoint"), numbers) if numbers else "",
+        "## Training\n" if records else "",
+        "![Curves](curves.png)\n" if records else "",
+        "## Heard and made\n",
+        "![Spectrograms of input, output and truth](clips.png)\n",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def pictures(clips: Sequence[Clip], run_folder: Path) -> dict[str, bytes]:
+    """clips.png (input, output, truth of each clip) and, once something was trained, curves.png."""
+    drawn = {"clips.png": _png(_draw_clips(clips))}
+    records = read_metrics(run_folder / "metrics.jsonl")
+    if records:
+        drawn["curves.png"] = _png(_draw_curves(records))
+    return drawn
+
+
+def _draw_clips(clips: Sequence[Clip]) -> Figure:
+    from matplotlib.figure import Figure
+
+    shown = list(clips)[:3]
+    figure = Figure(figsize=(9, 2.2 * len(shown)), layout="constrained")
+    axes = figure.subplots(len(shown), 3, squeeze=False)
+    for row, clip in zip(axes, shown, strict=True):
+        for axis, name in zip(row, ("input", "output", "truth"), strict=True):
+            signal = getattr(clip, name)
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.set_title(f"{clip.name}: {name}" if signal is not None else "no truth", fontsize=7)
+            if signal is not None:
+                axis.imshow(spectrogram_picture(signal), aspect="auto")
+    return figure
+
+
+def _draw_curves(records: Sequence[dict[str, Any]]) -> Figure:
+    from matplotlib.figure import Figure
+
+    names = sorted({k for r in records for k in r if k not in ("kind", "step", "seconds")})
+    columns = min(3, len(names))
+    figure = Figure(figsize=(3.2 * columns, 2.2 * -(-len(names) // columns)), layout="constrained")
+    for axis, name in zip(figure.subplots(-(-len(names) // columns), columns, squeeze=False).flat, names, strict=False):
+        for kind in ("train", "validation"):
+            points = [(r["step"], r[name]) for r in records if r["kind"] == kind and name in r]
+            if points:
+                axis.plot(*zip(*points, strict=True), label=kind, linewidth=1)
+        axis.set_title(name, fontsize=8)
+        axis.tick_params(labelsize=6)
+        axis.legend(fontsize=6)
+    return figure
+
+
+def _png(figure: Figure) -> bytes:
+    """A PNG no larger than LARGEST_PICTURE: fewer dots, and then fewer colours, until it fits."""
+    from PIL import Image
+
+    data = b""
+    for dpi in (100, 80, 60, 40, 25):
+        buffer, packed = io.BytesIO(), io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=dpi)
+        Image.open(buffer).convert("RGB").quantize(64).save(packed, format="png", optimize=True)
+        data = packed.getvalue()
+        if len(data) <= LARGEST_PICTURE:
+            break
+    return data
+
+
+def _table(head: tuple[str, str], rows: Sequence[tuple[str, str]]) -> str:
+    lines = [f"| {head[0]} | {head[1]} |", "| --- | --- |", *(f"| {a} | {b} |" for a, b in rows)]
+    return "\n".join(lines) + "\n"

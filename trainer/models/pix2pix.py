@@ -1,0 +1,426 @@
+"""pix2pix: from the magnitude spectrogram of one instrument to another's, learnt from aligned pairs. Polyphonic.
+
+Paper: Isola, Zhu, Zhou, Efros, "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017; for
+timbre: "Pix2Pix Timbre Transfer" (256 × 256 magnitudes, n_fft 1024, hop 512, 44.1 kHz, the input's phase).
+
+    (1, 256, 256) ─C─▶ (w, 128, 128) ─C─▶ (2w, 64, 64) ─▶ (4w, 32, 32) ─▶ (8w, 16, 16) ─▶ … ─▶ (8w, 1, 1)
+                           │skip              │                │               │                  │
+    (1, 256, 256) ◀T─ (2w, 128, 128) ◀T─ (4w, 64, 64) ◀─  (8w, 32, 32) ◀─ (16w, 16, 16) ◀─ … ◀────┘
+    C: convolution, T: transposed convolution; kernels 4 × 4, stride 2
+
+Two systems share this generator: `pix2pix` (against a PatchGAN that sees input and output, plus λ·L1) and
+`generator_only` (L1 or L2 alone).
+
+Changed against the paper: width w is a setting (64 in the paper, 16 as shipped: 3.4 M parameters instead of 54 M);
+normalisation is BatchNorm with running statistics in use (the paper normalises each picture by its own statistics,
+which over time breaks the streaming law: a frame would change with what is played later); dropout in training only, so that
+the same sound gives the same sound; a window may be fewer frames than bins, then the deepest layers halve bins alone.
+
+Streaming: the window wrapper of `trainer.streaming`; the network hears the last `frames` frames at every call.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from realtime.errors import ConfigError
+from realtime.features import SpectrumFeatures, compress, expand, unit_scale
+from realtime.manifest import FORMAT, Licences, Manifest, State
+from realtime.spectrum import analyse, synthesise
+from trainer import losses
+from trainer.config import RunConfig, setting
+from trainer.discriminators import PatchDiscriminator
+from trainer.distributed import BatchNorm2d, Dropout
+from trainer.pairs import PairedIndex, read_slice
+from trainer.recipe import Clip, Recipe, register
+from trainer.streaming import WindowWrapper
+
+SILENCE = -1.0  # log_unit of no sound
+CLIP_SECONDS = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class PairedData:
+    """`[data]`: aligned recordings of two instruments."""
+
+    index: Path = setting(meaning="index.json written by `retimbre prepare paired`")
+    origin: str = setting("keyboard", "the instrument that is heard")
+    target: str = setting("guitar", "the instrument that is learnt")
+    gain_db: float = setting(0.0, "training slices are made louder or softer by up to this", minimum=0, maximum=24)
+    validation_windows: int = setting(64, "most windows of the validation split that are judged", minimum=1)
+    clips: int = setting(2, "validation passages that are shown and played", minimum=1, maximum=8)
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorModel:
+    """`[model]` of generator_only: spectrogram and generator."""
+
+    n_fft: int = setting(1024, "samples of a spectrogram frame", minimum=16)
+    hop: int = setting(512, "samples between frames", minimum=8)
+    bins: int = setting(256, "linear bins kept from 0 Hz up; a power of two", minimum=4)
+    frames: int = setting(256, "frames of the window; a power of two, at most the bins", minimum=2)
+    width: int = setting(16, "channels of the first layer of the generator (the paper's: 64)", minimum=1)
+    dropout: float = setting(0.5, "of the three innermost layers that rise", minimum=0, maximum=0.95)
+
+
+@dataclass(frozen=True, slots=True)
+class PairModel(GeneratorModel):
+    """`[model]` of pix2pix: the same and the discriminator."""
+
+    discriminator_width: int = setting(16, "channels of the PatchGAN's first layer (the paper's: 64)", minimum=1)
+    patch_layers: int = setting(3, "layers after the PatchGAN's first; 3 makes 70 × 70 patches", minimum=1, maximum=5)
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorTraining:
+    """`[training]` of generator_only."""
+
+    learning_rate: float = setting(2e-4, "Adam's, for the generator", minimum=0)
+    beta1: float = setting(0.5, "Adam's first moment", minimum=0, maximum=0.999)
+    distance: losses.DistanceKind = setting("l1", "how output and truth are compared")
+
+
+@dataclass(frozen=True, slots=True)
+class PairTraining(GeneratorTraining):
+    """`[training]` of pix2pix."""
+
+    discriminator_learning_rate: float = setting(2e-4, "Adam's, for the discriminator", minimum=0)
+    distance_weight: float = setting(100.0, "λ: weight of the distance against the game", minimum=0)
+    adversarial: losses.AdversarialKind = setting("bce", "the game's loss")
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """`[stream]`: how the exported package is called."""
+
+    step: int = setting(8, "frames a call", minimum=1)
+    lookahead: int = setting(8, "frames of future that are heard before a frame is given", minimum=0)
+    title: str = setting("", "shown in lists; empty: origin to target")
+    weights_licence: str = setting("CC-BY-4.0", "licence of the trained weights")
+    data_licence: str = setting("the owner's own recordings", "licence of the recordings learnt from")
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorOnlyConfig:
+    """The sections of a generator_only run file."""
+
+    data: PairedData
+    model: GeneratorModel = field(default_factory=GeneratorModel)
+    training: GeneratorTraining = field(default_factory=GeneratorTraining)
+    stream: Stream = field(default_factory=Stream)
+
+
+@dataclass(frozen=True, slots=True)
+class Pix2PixConfig:
+    """The sections of a pix2pix run file."""
+
+    data: PairedData
+    model: PairModel = field(default_factory=PairModel)
+    training: PairTraining = field(default_factory=PairTraining)
+    stream: Stream = field(default_factory=Stream)
+
+
+class UNet(nn.Module):
+    """The generator: (batch, 1, bins, frames) → the same shape, in (−1, 1)."""
+
+    def __init__(self, model: GeneratorModel) -> None:
+        super().__init__()
+        depth = _log2("bins", model.bins)
+        halvings = _log2("frames", model.frames)
+        if halvings > depth:
+            raise ConfigError(f"model.frames is {model.frames}, expected at most model.bins ({model.bins})")
+        widths = [model.width * min(2**level, 8) for level in range(depth)]
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        for level, width in enumerate(widths):
+            shape = _halving(level < halvings)
+            first, innermost = level == 0, level == depth - 1
+            layers: list[nn.Module] = [] if first else [nn.LeakyReLU(0.2)]
+            # A normalisation has a bias of its own; at 1 × 1 there is nothing to normalise over within one picture.
+            plain = first or innermost
+            layers += [nn.Conv2d(1 if first else widths[level - 1], width, *shape, bias=plain)]
+            layers += [] if plain else [BatchNorm2d(width)]
+            self.down.append(nn.Sequential(*layers))
+        for level in reversed(range(depth)):
+            inside = widths[level] * (1 if level == depth - 1 else 2)
+            outside = 1 if level == 0 else widths[level - 1]
+            layers = [nn.ReLU(), nn.ConvTranspose2d(inside, outside, *_halving(level < halvings), bias=level == 0)]
+            layers += [nn.Tanh()] if level == 0 else [BatchNorm2d(outside)]
+            layers += [Dropout(model.dropout)] if level > 0 and level > depth - 4 else []
+            self.up.append(nn.Sequential(*layers))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.normal_(module.weight, 0.0, 0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The target's magnitudes for the origin's, both in log_unit."""
+        seen = []
+        for down in self.down:
+            x = down(x)
+            seen.append(x)
+        for number, up in enumerate(self.up):
+            x = up(x if number == 0 else torch.cat([x, seen[-1 - number]], 1))
+        return x
+
+
+class _PairedRecipe(Recipe):
+    """What both systems do alike: everything but the algorithm."""
+
+    metric = "generator_mae"
+    config: Any
+
+    def __init__(self, config: Any, run: RunConfig) -> None:
+        super().__init__(config, run)
+        model = config.model
+        self.index = PairedIndex.read(config.data.index, config.data.origin, config.data.target)
+        self.features = SpectrumFeatures(
+            model.n_fft, model.hop, model.bins, "linear", "log_unit", unit_scale(model.n_fft)
+        )
+        self.generator = UNet(model).to(self.device)
+        rate, betas = config.training.learning_rate, (config.training.beta1, 0.999)
+        self._optimizers: dict[str, torch.optim.Optimizer] = {
+            "generator": torch.optim.Adam(self.generator.parameters(), rate, betas)
+        }
+        seconds = np.array([pair.samples for pair in self.index.train], np.float64)
+        self._shares = seconds / seconds.sum()
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The generator."""
+        return {"generator": self.generator}
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """One optimizer a network, of the same name."""
+        return self._optimizers
+
+    def batch(self, step: int, items: range) -> dict[str, Tensor]:
+        """x and y, (items, 1, bins, frames): the same random slice of a random pair, long pairs more often."""
+        model, made = self.config.model, []
+        length = (model.frames - 1) * model.hop + model.n_fft
+        for item in items:
+            random = np.random.default_rng([self.run.seed, step, item])
+            pair = self.index.train[random.choice(len(self._shares), p=self._shares)]
+            start = int(random.integers(0, max(1, pair.samples - length)))
+            gain = 10 ** (random.uniform(-1, 1) * self.config.data.gain_db / 20)
+            sides = [read_slice(path, start, length) * np.float32(gain) for path in (pair.origin, pair.target)]
+            # The frames whose every sample lies in the slice; those before would see an artificial onset.
+            made.append([self.magnitudes(side)[:, -model.frames :] for side in sides])
+        x, y = torch.from_numpy(np.array(made, np.float32)).unsqueeze(2).unbind(1)
+        return {"x": x, "y": y}
+
+    def validate(self) -> dict[str, float]:
+        """generator_mae: mean |G(x) − y| in log_unit over windows of the validation split."""
+        total = 0.0
+        for x, y in self._windows:
+            made = self.generator(x.to(self.device))
+            total += float((made - y.to(self.device)).abs().mean((1, 2, 3)).sum())
+        return {"generator_mae": total / sum(len(x) for x, _ in self._windows)}
+
+    def clips(self) -> list[Clip]:
+        """The first seconds of the first validation passages, through the window rule and the input's phase."""
+        rate = self.index.sample_rate
+        clips = []
+        for pair in self.index.validation[: self.config.data.clips]:
+            length = min(pair.samples, round(CLIP_SECONDS * rate))
+            x, y = (read_slice(path, 0, length) for path in (pair.origin, pair.target))
+            clips.append(Clip(pair.id, rate, x, self.convert(x), y))
+        return clips
+
+    def convert(self, signal: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """A whole signal (samples,) → the same length, aligned, as the exported package would play it."""
+        spectrum = analyse(signal, self.features, flush=True)
+        x = torch.from_numpy(self._compressed(spectrum))[None, None].to(self.device)
+        y = self._wrapper().offline(x)[0, 0].float().cpu().numpy()
+        magnitude = np.zeros(spectrum.shape, np.float32)
+        magnitude[: self.features.bins] = expand(y, self.features)
+        level = np.abs(spectrum)
+        phase = np.where(level > 1e-12, spectrum / np.maximum(level, 1e-12), 1.0)
+        made = (phase * magnitude).astype(np.complex64)
+        return synthesise(made, self.features, aligned=True, samples=signal.size)
+
+    def magnitudes(self, signal: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(samples,) → log_unit magnitudes (bins, frames), causal frames."""
+        return self._compressed(analyse(signal, self.features))
+
+    def streaming_module(self) -> nn.Module:
+        """The generator in its window."""
+        return self._wrapper().cpu().eval()
+
+    def initial_states(self) -> tuple[Tensor, ...]:
+        """The frames before the first."""
+        return (self._wrapper().initial_state(),)
+
+    def manifest(self) -> Manifest:
+        """Spectrum in, spectrum out, the input's phase."""
+        data, stream = self.config.data, self.config.stream
+        return Manifest(
+            format=FORMAT,
+            name=f"{data.origin}_to_{data.target}".lower(),
+            title=stream.title or f"{data.origin} to {data.target}".replace("_", " ").capitalize(),
+            architecture=self.name,
+            description=f"Turns the sound of {data.origin} into {data.target}, chords too; learnt from aligned pairs.",
+            sample_rate=self.index.sample_rate,
+            input=self.features,
+            output=self.features,
+            phase="input",
+            step=stream.step,
+            lookahead=stream.lookahead,
+            model_delay_samples=0,
+            level_db=None,
+            states=tuple(State(f"state_{k}", tuple(s.shape)) for k, s in enumerate(self.initial_states())),
+            targets=(),
+            controls=(),
+            licences=Licences("GPL-3.0-or-later", stream.weights_licence, stream.data_licence),
+        )
+
+    def card(self) -> str:
+        """What it was made of."""
+        data, model, rate = self.config.data, self.config.model, self.index.sample_rate
+        minutes = [sum(p.samples for p in split) / rate / 60 for split in (self.index.train, self.index.validation)]
+        return "\n".join(
+            [
+                f"A U-Net on {model.bins} × {model.frames} magnitudes (Isola et al. 2017), trained on aligned recordings",
+                f"of {data.origin} and {data.target}: {minutes[0]:.0f} minutes to learn from, {minutes[1]:.0f} to judge by.",
+                "",
+                "## Limits",
+                "",
+                f"It turns {data.origin} into {data.target} and nothing else well; it keeps the input's phase, which",
+                "smears attacks; content above the kept bins is lost.",
+            ]
+        )
+
+    @functools.cached_property
+    def _windows(self) -> list[tuple[Tensor, Tensor]]:
+        """Validation windows in batches, one after another without overlap, passages in turn."""
+        model, limit = self.config.model, self.config.data.validation_windows
+        length = (model.frames - 1) * model.hop + model.n_fft
+        starts = [
+            (start, pair)
+            for pair in self.index.validation
+            for start in range(0, max(1, pair.samples - length + 1), model.frames * model.hop)
+        ]
+        chosen = [starts[round(k)] for k in np.linspace(0, len(starts) - 1, min(limit, len(starts)))]
+        made = [
+            [
+                self.magnitudes(read_slice(path, start, length))[:, -model.frames :]
+                for path in (pair.origin, pair.target)
+            ]
+            for start, pair in chosen
+        ]
+        x, y = torch.from_numpy(np.array(made, np.float32)).unsqueeze(2).unbind(1)
+        return list(zip(x.split(8), y.split(8), strict=True))
+
+    def _wrapper(self) -> WindowWrapper:
+        model, stream = self.config.model, self.config.stream
+        return WindowWrapper(
+            self.generator,
+            bins=model.bins,
+            window=model.frames,
+            step=stream.step,
+            lookahead=stream.lookahead,
+            silence=SILENCE,
+        )
+
+    def _compressed(self, spectrum: npt.NDArray[np.complex64]) -> npt.NDArray[np.float32]:
+        magnitude = np.abs(spectrum[: self.features.bins]).astype(np.float32)
+        return compress(magnitude, self.features)
+
+
+@register("generator_only")
+class GeneratorOnly(_PairedRecipe):
+    """The generator against the truth alone."""
+
+    Config = GeneratorOnlyConfig
+
+    def training_step(self, batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
+        """min over G of |G(x) − y|."""
+        made = self.generator(batch["x"])
+        loss = losses.distance(made, batch["y"], self.config.training.distance)
+        self.descend("generator", loss)
+        return {"generator_mae": (made.detach() - batch["y"]).abs().mean(), "generator_loss": loss}
+
+    @classmethod
+    def tiny(cls, material: Path) -> GeneratorOnlyConfig:
+        """A U-Net of four levels on 16 × 16."""
+        return GeneratorOnlyConfig(
+            PairedData(material / "paired" / "index.json", *_two_instruments(material), validation_windows=2, clips=1),
+            GeneratorModel(n_fft=64, hop=32, bins=16, frames=16, width=2),
+            GeneratorTraining(),
+            Stream(step=2, lookahead=3),
+        )
+
+
+@register("pix2pix")
+class Pix2Pix(_PairedRecipe):
+    """The generator against the truth and a discriminator that sees input and output together."""
+
+    Config = Pix2PixConfig
+
+    def __init__(self, config: Pix2PixConfig, run: RunConfig) -> None:
+        super().__init__(config, run)
+        judge = PatchDiscriminator(2, config.model.discriminator_width, config.model.patch_layers)
+        self.discriminator = judge.to(self.device)
+        rate, betas = config.training.discriminator_learning_rate, (config.training.beta1, 0.999)
+        self._optimizers["discriminator"] = torch.optim.Adam(self.discriminator.parameters(), rate, betas)
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The generator and its judge."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    def training_step(self, batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
+        """One step of D on half its loss, then one of G on adversarial + λ·distance, as in section 3.3 of the paper."""
+        training, x, y = self.config.training, batch["x"], batch["y"]
+        made = self.generator(x)
+
+        on_real = self.discriminator(torch.cat([x, y], 1))
+        on_made = self.discriminator(torch.cat([x, made.detach()], 1))
+        d_real = losses.adversarial(on_real, real=True, kind=training.adversarial)
+        d_made = losses.adversarial(on_made, real=False, kind=training.adversarial)
+        self.descend("discriminator", (d_real + d_made) / 2)
+
+        fooled = losses.adversarial(self.discriminator(torch.cat([x, made], 1)), real=True, kind=training.adversarial)
+        distance = losses.distance(made, y, training.distance)
+        self.descend("generator", fooled + training.distance_weight * distance)
+        return {
+            "generator_mae": (made.detach() - y).abs().mean(),
+            "generator_adversarial": fooled,
+            "discriminator": d_real + d_made,
+        }
+
+    @classmethod
+    def tiny(cls, material: Path) -> Pix2PixConfig:
+        """Four levels, a PatchGAN of one strided layer."""
+        small = GeneratorOnly.tiny(material)
+        return Pix2PixConfig(
+            small.data,
+            PairModel(64, 32, 16, 8, 2, discriminator_width=2, patch_layers=1),
+            PairTraining(),
+            small.stream,
+        )
+
+
+def _halving(frames_too: bool) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Kernel, stride and padding that halve (or double) bins, and frames too where there are any left to halve."""
+    return ((4, 4), (2, 2), (1, 1)) if frames_too else ((4, 1), (2, 1), (1, 0))
+
+
+def _log2(name: str, size: int) -> int:
+    power = size.bit_length() - 1
+    if size != 2**power:
+        raise ConfigError(f"model.{name} is {size}, expected a power of two")
+    return power
+
+
+def _two_instruments(material: Path) -> tuple[str, str]:
+    import json
+
+    pairs = json.loads((material / "paired" / "index.json").read_text(encoding="utf-8"))["pairs"]
+    origin, target = sorted(pairs[0]["files"])[:2]
+    return origin, target

@@ -1,0 +1,93 @@
+"""Aligned pairs of recordings, as `retimbre prepare paired` writes them: index, slices, spectra.
+
+    {"format": 1, "sample_rate": 44100,
+     "pairs": [{"id": "…", "split": "train", "seconds": 31.2, "files": {"keyboard": "audio/…", "guitar": "…"}}]}
+
+Files are mono and lie below the index. A slice is read from disk when it is asked for: an hour of pairs needs no memory.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from realtime.errors import ConfigError, DataError
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One passage played by two instruments, sample-aligned."""
+
+    id: str
+    origin: Path
+    target: Path
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairedIndex:
+    """The pairs of one origin and one target, by split."""
+
+    sample_rate: int
+    train: tuple[Pair, ...]
+    validation: tuple[Pair, ...]
+
+    @classmethod
+    def read(cls, path: Path, origin: str, target: str) -> PairedIndex:
+        """Read the index; ConfigError when it is absent, DataError when it does not hold these instruments."""
+        try:
+            index = json.loads(path.read_text(encoding="utf-8"))
+            pairs, rate = index["pairs"], int(index["sample_rate"])
+            instruments = sorted({name for pair in pairs for name in pair["files"]})
+        except OSError as error:
+            raise ConfigError(
+                f"{path} cannot be read ({error.strerror}): make it with `retimbre prepare paired`"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is not an index of pairs: make it with `retimbre prepare paired`") from error
+        for name in (origin, target):
+            if name not in instruments:
+                raise DataError(f"{path} has no instrument {name!r}: choose among {', '.join(instruments)}")
+        splits: dict[str, list[Pair]] = {"train": [], "validation": []}
+        for pair in pairs:
+            files = pair["files"]
+            if pair["split"] in splits and origin in files and target in files:
+                a, b = path.parent / files[origin], path.parent / files[target]
+                splits[pair["split"]].append(Pair(str(pair["id"]), a, b, _common_length(a, b, rate)))
+        for split, found in splits.items():
+            if not found:
+                raise DataError(f"{path} has no pair of {origin} and {target} in its {split} split: prepare more pairs")
+        return cls(rate, tuple(splits["train"]), tuple(splits["validation"]))
+
+
+def read_slice(path: Path, start: int, samples: int) -> FloatArray:
+    """Samples [start, start + samples) of a mono file, zeros where it has ended."""
+    out = np.zeros(samples, np.float32)
+    try:
+        with soundfile.SoundFile(path) as file:
+            file.seek(min(start, file.frames))
+            data = file.read(samples, dtype="float32", always_2d=True)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise DataError(f"{path} cannot be read ({error}): run `retimbre prepare paired` again") from error
+    out[: len(data)] = data[:, 0]
+    return out
+
+
+def _common_length(a: Path, b: Path, rate: int) -> int:
+    lengths = []
+    for path in (a, b):
+        try:
+            info = soundfile.info(str(path))
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise DataError(f"{path} cannot be read ({error}): run `retimbre prepare paired` again") from error
+        if info.samplerate != rate:
+            raise DataError(f"{path} is at {info.samplerate} Hz but its index says {rate}: prepare the pairs again")
+        lengths.append(info.frames)
+    return min(lengths)
