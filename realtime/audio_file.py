@@ -5,6 +5,7 @@ A file that is missing, empty, cut short, or no sound gets one sentence. Any thr
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from dataclasses import dataclass
@@ -117,7 +118,8 @@ def write_audio(
             "check the folder, the free space and the format."
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there is none when all went well, or when its folder is not one
+            partial.unlink()
     return turned_down_db
 
 

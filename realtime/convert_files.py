@@ -7,11 +7,13 @@ here, which remove what they had begun, and leaves the finished files.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -166,7 +168,8 @@ def _in_processes(
     pool = ProcessPoolExecutor(jobs, context, _start_worker, (settings, counter))
     told = 0.0
     try:
-        waiting: dict[Future[Result], Task] = {pool.submit(_work, task): task for task in todo}
+        with _deaf_to_interrupts():  # the pool starts its processes here, and they inherit it
+            waiting: dict[Future[Result], Task] = {pool.submit(_work, task): task for task in todo}
         while waiting:
             ready, _ = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
             now = counter.value
@@ -187,18 +190,41 @@ def _in_processes(
         pool.shutdown(cancel_futures=True)
 
 
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Ignore Ctrl-C for a moment; only a main thread can, and only it needs to."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 _worker: tuple[Package, Settings, Any]
+_stopping = False
 
 
 def _start_worker(settings: Settings, counter: Any) -> None:
     global _worker  # noqa: PLW0603  (one per worker process, set before its first task)
-    # The parent alone decides what an interrupt means; its SIGTERM must run the `finally` that removes partial files.
+    # The parent alone decides what an interrupt means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, _stop)
     _worker = Package.read(settings.package), settings, counter
 
 
+def _stop(*_: object) -> None:
+    """Leave the file at hand by an exception, so that its `finally` removes what was begun, and begin no other."""
+    global _stopping  # noqa: PLW0603  (a signal handler can tell nobody else)
+    _stopping = True
+    sys.exit(1)
+
+
 def _work(task: Task) -> Result:
+    if _stopping:  # the pool takes even a SystemExit for the result of one task, and hands out the next
+        raise SystemExit(1)
     package, settings, counter = _worker
 
     def progress(seconds: float) -> None:
