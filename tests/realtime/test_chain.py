@@ -142,7 +142,7 @@ def test_refuses_weights_for_other_targets(packages: dict[str, Package]) -> None
 def test_a_broken_output_crosses_over_to_dry_and_back(packages: dict[str, Package], name: str) -> None:
     """NaN or an absurd level is never heard: the dry signal takes over, counted, and the model comes back after."""
     tone = sine(200.0, 1.0, -15.0)
-    tone[12000] = 0.9
+    tone[12060] = 0.9  # where the tone is far from zero
     chain = Chain(packages[name])
     heard = play(chain, tone)
     assert np.isfinite(heard).all()
@@ -153,8 +153,8 @@ def test_a_broken_output_crosses_over_to_dry_and_back(packages: dict[str, Packag
     # y = x here, so that wet and dry are the same: away from the fault nothing is lost, and the model is back.
     np.testing.assert_allclose(heard[:11904], tone[:11904], atol=1e-6)
     np.testing.assert_allclose(heard[13000:], tone[13000 : 13000 + heard[13000:].size], atol=1e-6)
-    after = np.delete(np.diff(heard), [11999, 12000])  # but for the spike that was played, nothing jumps
-    assert float(np.abs(after).max()) < 0.05
+    after = np.delete(np.diff(heard), [12059, 12060])  # but for the spike that was played, nothing jumps
+    assert float(np.abs(after).max()) < 0.02
 
 
 def test_a_model_that_always_fails_leaves_the_dry_sound(

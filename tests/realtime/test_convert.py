@@ -18,6 +18,7 @@ from tests.realtime.small_packages import (
     fragile_package,
     gain_package,
     noise,
+    one_pole_package,
     oscillator_package,
     sine,
     spectrum_package,
@@ -38,6 +39,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Package]:
         "22 kHz": spectrum_package(folder / "low", rate=22050),
         "blend": blend_package(folder),
         "fragile": fragile_package(folder),
+        "one pole": one_pole_package(folder),
         "oscillator": oscillator_package(folder),
     }
 
@@ -132,6 +134,13 @@ def test_stereo_keeps_its_balance(packages: dict[str, Package]) -> None:
     assert rms_db(made) == pytest.approx(rms_db(np.stack([tone, 0.25 * tone])), abs=1.0)
     opposed = convert_signal(np.stack([tone, -tone]), 48000, packages["oscillator"])
     assert rms_db(opposed) == pytest.approx(-20.0, abs=1.0)
+
+
+def test_channels_do_not_hear_each_other(packages: dict[str, Package]) -> None:
+    """Each channel of stereo is what it would be alone, also with a model whose memory outlasts the sound."""
+    stereo = noise(2000).reshape(2, 1000)
+    alone = [convert_signal(row, 48000, packages["one pole"], **PLAIN) for row in stereo]
+    assert np.array_equal(convert_signal(stereo, 48000, packages["one pole"], **PLAIN), np.stack(alone))
 
 
 def test_mix_matches_the_wet_part_alone(packages: dict[str, Package]) -> None:

@@ -45,6 +45,13 @@ def test_a_melody_across_the_border_keeps_its_octave() -> None:
     assert set(play(chooser_for(261.0, 2000.0), melody, 0.15, 0.1)) in ({0}, {1})
 
 
+def test_phrases_around_the_border_keep_their_octave() -> None:
+    """Whole phrases a little below and a little above the range's end, longer than the memory, change nothing."""
+    chooser = chooser_for(261.0, 2000.0)
+    octaves = [octave for _ in range(3) for octave in play(chooser, [270.0, 250.0], 4.0, 0.5)]
+    assert set(octaves) == {0}
+
+
 def test_changes_only_at_rest() -> None:
     """A leap of two octaves without a rest changes nothing; after a rest and enough of the new register, it does."""
     chooser = chooser_for(200.0, 500.0)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from realtime.errors import ConfigError
@@ -75,6 +75,7 @@ def test_a_constant_block_is_delayed_by_step_minus_gcd(step: int, block: int) ->
     assert heard.tolist() == [0.0] * min(delay, signal.size) + signal[: max(0, signal.size - delay)].tolist()
 
 
+@example(6, [2, 3, 3, 3])  # the second size begins where it does not divide what was taken in
 @given(st.integers(1, 130), st.lists(st.integers(0, 300), min_size=1, max_size=30))
 def test_changing_blocks_lose_and_double_nothing(step: int, blocks: list[int]) -> None:
     """Whatever the block sizes, the output is the input in order, with silence put in only where more delay was due."""
