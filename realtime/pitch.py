@@ -8,7 +8,8 @@ Pitch is the lag τ at which the newest samples best repeat, by the normalised s
 so a high note is known after a few milliseconds and a low one after two of its periods, however low the range begins.
 The coarse search runs on the signal decimated to about 12 kHz, one row of partial sums per hop; the lag is then refined
 on a multiple of the period at the full rate. Among peaks the shortest lag within PEAK_RATIO of the best one wins (this
-is what stops octave errors downwards), with a bonus for continuing the pitch of the frame before; a jump by a whole ratio, or an unclear one, must last DOUBTFUL_FRAMES frames before it is believed.
+is what stops octave errors downwards), with a bonus for continuing the pitch of the frame before; a jump by a whole ratio,
+or an unclear one, must last DOUBTFUL_FRAMES frames before it is believed.
 
 Loudness is the mean square over LOUDNESS_HOPS hops after a first-order 60 Hz high-pass, in dBFS (a full sine is −3 dB).
 

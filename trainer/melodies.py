@@ -1,7 +1,8 @@
 """Melodies played with one instrument's own recordings: what the voice is trained on when there are only single notes.
 
     recordings of one domain ──▶ a random walk over its pitches, each note a recording shifted by at most
-    `max_shift` semitones with vibrato, swell, attack kept or cut (legato), release and rests ──▶ (audio, features, harmonics)
+    `max_shift` semitones with vibrato, swell, attack kept or cut (legato), release and rests
+    ──▶ (audio, features, harmonics)
 
 Everything is a function of the generator given; audio is mono float32 at the index's rate.
 """

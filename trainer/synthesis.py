@@ -72,7 +72,7 @@ class NoiseBank(nn.Module):
             turns = generator.uniform(0, 2 * np.pi, (rows, bins))
             table = np.stack([np.cos(turns), np.sin(turns)], 1).astype(np.float32)
             self.register_buffer(f"table_{index}", torch.from_numpy(table), persistent=False)
-        # Bands: triangles equally spaced on an ERB-like scale, so that the bins of one band share its amplitude smoothly.
+        # Bands: triangles equally spaced on an ERB-like scale; the bins of one band share its amplitude.
         warp = np.log1p(np.arange(bins) * rate / 2 / hop / 500.0)
         centres = np.linspace(0, warp[-1], bands)
         weights = np.maximum(0, 1 - np.abs(warp[None] - centres[:, None]) / (centres[1] - centres[0]))
@@ -85,7 +85,7 @@ class NoiseBank(nn.Module):
         self.register_buffer("inverse", torch.from_numpy(inverse.astype(np.float32)), persistent=False)
 
     def forward(self, bands: Tensor, clock: Tensor, tail: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """bands (batch, frames, bands), clock (batch, 2), tail (batch, hop) → samples (batch, frames, hop), clock, tail."""
+        """bands (batch, frames, bands), clock (batch, 2), tail (batch, hop) → samples (batch, frames, hop), …"""
         frames = bands.shape[1]
         steps = torch.arange(frames, dtype=clock.dtype, device=clock.device)
         rows = []
