@@ -13,6 +13,7 @@ A chain belongs to one thread. Only `set_controls` may be called from another: i
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import TYPE_CHECKING, Literal
 
@@ -152,7 +153,8 @@ class Chain:
             self.last_fault = fault
             self._resting = self._rest_steps
             self._trust.to(0.0)
-            self._session.reset()
+            with contextlib.suppress(Exception):  # a session lost with its card cannot even be reset
+                self._session.reset()
             self._output.reset()
         elif self._resting:
             self._resting -= 1

@@ -168,6 +168,7 @@ def test_a_model_that_always_fails_leaves_the_dry_sound(
         raise PackageError("The session is gone.")
 
     monkeypatch.setattr(chain._session, "run", dead)
+    monkeypatch.setattr(chain._session, "reset", dead)
     heard = play(chain, tone)
     assert chain.faults == heard.size // chain.step_samples
     assert chain.last_fault == "the model failed: The session is gone."
