@@ -108,6 +108,26 @@ def _feed(rate_hz: int, ready: Any) -> None:
             time.sleep(1.0)
 
 
+def _watch_clock(period_s: float, seen: Any) -> None:
+    """Sleep a period at a time in a real-time class and note how late the waking is (a process of its own).
+
+    It says what this machine does to any program: seen[0] counts wakings later than a period, seen[1] is the longest
+    in s.
+    """
+    gc.disable()
+    lock_memory()
+    make_real_time(0, 2)
+    due = time.perf_counter()
+    while True:
+        due += period_s
+        time.sleep(max(0.0, due - time.perf_counter()))
+        late = time.perf_counter() - due
+        seen[1] = max(seen[1], late)
+        if late > period_s:
+            seen[0] += 1
+            due += late
+
+
 def _spin() -> None:
     """Keep a core busy (a process of its own)."""
     number = 0
@@ -133,6 +153,8 @@ def bench_live(
     with jack_without_hardware(period=period, rate_hz=rate_hz) as said, Host() as host:
         ready = context.Event()
         others = [context.Process(target=_feed, args=(rate_hz, ready), daemon=True)]
+        clock = context.RawArray("d", 2)
+        others.append(context.Process(target=_watch_clock, args=(period / rate_hz, clock), daemon=True))
         others += [context.Process(target=_spin, daemon=True) for _ in range(busy)]
         try:
             running = host.open(
@@ -146,6 +168,7 @@ def bench_live(
                 )
             time.sleep(_SETTLING_S)
             before, counted, said_before = host.snapshot(), host.meters.copy(), len(said())
+            clock[0] = clock[1] = 0.0
             began = time.monotonic()
             while (played := time.monotonic() - began) < seconds:
                 time.sleep(min(_REPORT_EVERY_S, seconds - played))
@@ -155,6 +178,7 @@ def bench_live(
                     progress(played)
             after = host.snapshot()
             callback, model_times = host.meters.times_since(counted)
+            stalls, longest_stall = int(clock[0]), clock[1]
             complaints = [line.strip() for line in said()[said_before:].splitlines() if "xrun" in line.casefold()]
         finally:
             for other in others:
@@ -177,6 +201,9 @@ def bench_live(
         "runs_in": running.where,
         "callbacks": after.callbacks - before.callbacks,
         **lost,
+        # The same for a bare process that does nothing: what no program can help.
+        "machine_stalls": stalls,
+        "machine_longest_stall_us": round(1e6 * longest_stall),
         # Who was late, as the server says: itself (its clock, hence this machine), the engine or the feeder.
         "server_said": complaints[:20],
         "model_us": model_times.to_mapping(),

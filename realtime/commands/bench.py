@@ -105,6 +105,7 @@ def live(
             [("one step of the model", found["model_us"]), ("whole callback", found["callback_us"])],
             [
                 _losses(found),
+                _stalls(found),
                 *(f"the server said: {line}" for line in found["server_said"]),
                 f"p99 of the model in a period is {found['model_p99_of_half_budget']:.2f} of half the period",
                 f"latency {found['latency_total_ms']:.2f} ms: " + _listed(found["latency_ms"]),
@@ -121,6 +122,13 @@ def _losses(found: dict[str, Any]) -> str:
     return (
         f"xruns {found['xruns']}, late callbacks {found['late_callbacks']} of {found['callbacks']}, "
         f"missed model calls {found['late_model_calls']}, faults {found['faults'] + found['model_faults']}"
+    )
+
+
+def _stalls(found: dict[str, Any]) -> str:
+    return (
+        f"a bare real-time process beside was late by more than a period {found['machine_stalls']} times, by "
+        f"{found['machine_longest_stall_us']} µs at the most: that is this machine, not the engine"
     )
 
 
