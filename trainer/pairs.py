@@ -3,7 +3,7 @@
     {"format": 1, "sample_rate": 44100,
      "pairs": [{"id": "…", "split": "train", "seconds": 31.2, "files": {"keyboard": "audio/…", "guitar": "…"}}]}
 
-Files are mono and lie below the index. A slice is read from disk when it is asked for: an hour of pairs needs no memory.
+Files are mono and lie below the index. A slice is read from disk when it is asked for: hours need no memory.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def read_slice(path: Path, start: int, samples: int) -> FloatArray:
 
 
 def _common_length(a: Path, b: Path, rate: int) -> int:
-    lengths = []
+    lengths: list[int] = []
     for path in (a, b):
         try:
             info = soundfile.info(str(path))
@@ -89,5 +89,5 @@ def _common_length(a: Path, b: Path, rate: int) -> int:
             raise DataError(f"{path} cannot be read ({error}): run `retimbre prepare paired` again") from error
         if info.samplerate != rate:
             raise DataError(f"{path} is at {info.samplerate} Hz but its index says {rate}: prepare the pairs again")
-        lengths.append(info.frames)
+        lengths.append(int(info.frames))
     return min(lengths)

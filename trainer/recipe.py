@@ -65,7 +65,6 @@ class Recipe(ABC):
     name: ClassVar[str]
     Config: ClassVar[type[Any]]
     metric: ClassVar[str]
-    makes_package: ClassVar[bool] = True  # False: no sound comes out (a classifier), so nothing to export or play
     playable: ClassVar[bool] = True  # False: makes no sound and so no package (a classifier)
 
     def __init__(self, config: Any, run: RunConfig) -> None:

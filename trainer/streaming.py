@@ -8,9 +8,9 @@
                              └─────────────┴─────────────┘
 
 With S = step and L = lookahead, call k hears the frames up to (k + 1)·S and gives the frames k·S − L … (k + 1)·S − L:
-y is late by exactly L frames. `forward` takes any multiple of S frames: one long call equals many short ones (the streaming
-law). States start as zeros by the tensor law, so what is kept is the distance from silence. `offline` states the same
-rule a second time, on a whole clip and without state: the tests and the exporter hold one against the other.
+y is late by exactly L frames. `forward` takes any multiple of S frames: one long call equals many short ones (the
+streaming law). States start as zeros by the tensor law, so what is kept is the distance from silence. `offline` states
+the rule a second time, on a whole clip and without state: tests and exporter hold one against the other.
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ class Toy(Recipe):
 
     Config = ToyConfig
     metric = "error"
+    playable = False
 
     def __init__(self, config: ToyConfig, run: RunConfig) -> None:
         super().__init__(config, run)
@@ -97,7 +98,7 @@ class Toy(Recipe):
         return ()
 
     def manifest(self) -> Any:
-        return None
+        raise NotImplementedError  # nor packaged
 
     def card(self) -> str:
         return "toy"

@@ -13,8 +13,9 @@ Two systems share this generator: `pix2pix` (against a PatchGAN that sees input 
 
 Changed against the paper: width w is a setting (64 in the paper, 16 as shipped: 3.4 M parameters instead of 54 M);
 normalisation is BatchNorm with running statistics in use (the paper normalises each picture by its own statistics,
-which over time breaks the streaming law: a frame would change with what is played later); dropout in training only, so that
-the same sound gives the same sound; a window may be fewer frames than bins, then the deepest layers halve bins alone.
+which over time breaks the streaming law: a frame would change with what is played later); dropout in training only, so
+that the same sound gives the same sound; a window may be fewer frames than bins, then the deepest layers halve bins
+alone.
 
 Streaming: the window wrapper of `trainer.streaming`; the network hears the last `frames` frames at every call.
 """
@@ -286,8 +287,9 @@ class _PairedRecipe(Recipe):
         minutes = [sum(p.samples for p in split) / rate / 60 for split in (self.index.train, self.index.validation)]
         return "\n".join(
             [
-                f"A U-Net on {model.bins} × {model.frames} magnitudes (Isola et al. 2017), trained on aligned recordings",
-                f"of {data.origin} and {data.target}: {minutes[0]:.0f} minutes to learn from, {minutes[1]:.0f} to judge by.",
+                f"A U-Net on {model.bins} × {model.frames} magnitudes (Isola et al. 2017), trained on aligned",
+                f"recordings of {data.origin} and {data.target}: {minutes[0]:.0f} minutes to learn from,",
+                f"{minutes[1]:.0f} minutes to judge by.",
                 "",
                 "## Limits",
                 "",
