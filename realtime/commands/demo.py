@@ -68,12 +68,13 @@ def demo(
 def _print_conversions(console: Console, conversions: list[Measured], written: list[Path]) -> None:
     from rich.table import Table
 
-    table = Table("target", "speed (1 = real time)", "pitch kept", "octaves moved", "file")
+    table = Table("target", "× real time", "pitch kept", "octaves", "file")
     for conversion, path in zip(conversions, written, strict=True):
         kept = "no pitch in it" if conversion.pitch_kept is None else f"{100 * conversion.pitch_kept:.1f} %"
-        speed = f"{conversion.times_real_time:.1f} ×"
-        table.add_row(conversion.target or "–", speed, kept, f"{conversion.octaves:+d}", str(path))
+        speed = f"{conversion.times_real_time:.1f}"
+        table.add_row(conversion.target or "–", speed, kept, f"{conversion.octaves:+d}", path.name)
     console.print(table)
+    console.print(f"written to {written[0].parent}")
 
 
 def _print_latency(console: Console, package: Package) -> None:
