@@ -59,7 +59,9 @@ def sounding_level_db(signal: FloatArray, sample_rate: int) -> float:
 def problem(samples: FloatArray, sample_rate: int, limits: Limits) -> str | None:
     """The first fault of a recording `samples` (samples, channels), as the end of a sentence; None when it is fit."""
     if sample_rate < limits.lowest_rate:
-        return f"is sampled at {sample_rate} Hz and at least {limits.lowest_rate} Hz is needed: record or export it again"
+        return (
+            f"is sampled at {sample_rate} Hz and at least {limits.lowest_rate} Hz is needed: record or export it again"
+        )
     seconds = len(samples) / sample_rate
     if seconds < limits.shortest_seconds:
         return f"lasts {seconds:.2f} s and at least {limits.shortest_seconds:g} s is needed: leave it out or join takes"

@@ -47,6 +47,8 @@ class RecordingSettings:
 
 @dataclass(frozen=True, slots=True)
 class SplitSettings:
+    """How recordings are divided: rules first, then the folder's metadata, then a hash."""
+
     rules: tuple[SplitRule, ...] = ()
     validation: float = 0.1
     test: float = 0.1
@@ -70,6 +72,8 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
+    """What was not prepared, and why, as the end of a sentence that begins with its name."""
+
     name: str
     reason: str
 
@@ -79,6 +83,8 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
+    """What a run made: index entries, refusals, and how many files were already done."""
+
     entries: tuple[dict[str, Any], ...]
     refusals: tuple[Refusal, ...]
     kept: int  # files that an earlier run had already done
@@ -213,7 +219,7 @@ def prepare_one(item: Found, out: Path, settings: RecordingSettings, done: dict[
     level_db = sounding_level_db(mono, settings.sample_rate)
     peak = float(np.abs(mono).max())
     if peak < 1e-6:  # channels in opposite phase cancel: each was loud enough, their sum is not
-        return {"refused": "is silent once its channels are mixed: export one channel of it", "kept": False}
+        return {"refused": "is silent once its channels are mixed: export one of them", "kept": False}
     ceiling_db = settings.peak_db - 20 * float(np.log10(peak))
     gain_db = min(0.0 if settings.level_db is None else settings.level_db - level_db, ceiling_db)
     signal = np.asarray(mono * 10 ** (gain_db / 20), dtype=np.float32)
@@ -248,7 +254,7 @@ def prepare_recordings(
     settings: RecordingSettings,
     *,
     workers: int = 2,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Prepared:
     """Prepare every file that is fit and write OUT/index.json; the refused ones are in the result, nothing is lost."""
     if not 8000 <= settings.sample_rate <= 192000:
@@ -285,12 +291,14 @@ def read_progress(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def write_progress(out: Path, entries: Sequence[dict[str, Any]]) -> None:
+    """Rewrite OUT/progress.jsonl with just these entries."""
     beside = out / "progress.jsonl.part"
     beside.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
     beside.replace(out / "progress.jsonl")
 
 
 def write_json(path: Path, value: object) -> None:
+    """Write JSON beside `path` and rename."""
     beside = path.with_name(path.name + ".part")
     beside.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     beside.replace(path)

@@ -33,9 +33,8 @@ class SplitRule:
     file: str = "*"
 
     def applies(self, domain: str, source: str, file: str) -> bool:
-        return (
-            fnmatchcase(domain, self.domain) and fnmatchcase(source, self.source) and fnmatchcase(file, self.file)
-        )
+        """True when every pattern matches."""
+        return fnmatchcase(domain, self.domain) and fnmatchcase(source, self.source) and fnmatchcase(file, self.file)
 
 
 def read_split_file(path: Path) -> tuple[SplitRule, ...]:
@@ -70,6 +69,7 @@ def unit_hash(text: str) -> float:
 
 
 def check_fractions(validation: float, test: float) -> None:
+    """ConfigError unless something is left to train on."""
     if validation < 0 or test < 0 or validation + test >= 1:
         raise ConfigError(
             f"The fractions validation {validation:g} and test {test:g} leave nothing to train on: each must be at "
@@ -86,4 +86,5 @@ def by_hash(key: str, *, validation: float, test: float, seed: int) -> str:
 
 
 def by_rules(rules: Sequence[SplitRule], *, domain: str, source: str, file: str) -> str | None:
+    """The split of the first rule that applies; None when none does."""
     return next((rule.split for rule in rules if rule.applies(domain, source, file)), None)

@@ -13,6 +13,7 @@ prepare = typer.Typer(
 
 
 def register(app: typer.Typer) -> None:
+    """Add `prepare recordings` and `prepare paired`."""
     app.add_typer(prepare, name="prepare")
 
 
@@ -83,6 +84,91 @@ def recordings(
     typer.echo(
         f"{len(prepared.entries)} recordings ({prepared.kept} already done), {seconds / 60:.1f} minutes, "
         f"{len(prepared.refusals)} refused: {out / 'index.json'}, {out / 'report.md'}"
+    )
+    if prepared.refusals and not skip_bad:
+        raise typer.Exit(1)
+
+
+@prepare.command("paired")
+def paired(
+    instrument: Annotated[
+        list[str],
+        typer.Option(
+            "--instrument",
+            "-i",
+            help="NAME=SOURCE, repeatable. SOURCE is a folder of single notes, FOLDER:SOURCE for one source in it, "
+            "or FILE.sf2:PROGRAM[:BANK].",
+        ),
+    ],
+    midi: Annotated[list[Path], typer.Option(help="Folder of MIDI files, repeatable.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
+    licence: Annotated[
+        list[str] | None, typer.Option(help="NAME=LICENCE of an instrument's notes, where no metadata.csv states it.")
+    ] = None,
+    rate: Annotated[int, typer.Option(help="Sample rate of the written files, Hz.")] = 44100,
+    speed: Annotated[float, typer.Option(help="Playback speed.")] = 1.0,
+    duration_rate: Annotated[float, typer.Option(help="Length of notes against the written one.")] = 1.0,
+    transpose: Annotated[int, typer.Option(help="Semitones.")] = 0,
+    velocity_curve: Annotated[float, typer.Option(help="1: MIDI's square law; 0: every note equally loud.")] = 1.0,
+    legato_overlap: Annotated[float, typer.Option(help="Seconds that a note reaches into the next.")] = 0.0,
+    release: Annotated[float, typer.Option(help="Seconds in which a note fades after its end.")] = 0.15,
+    reach: Annotated[int, typer.Option(help="Semitones that a recorded note may be transposed by.")] = 3,
+    out_of_range: Annotated[
+        str, typer.Option(help="Notes that an instrument lacks: fold (by octaves) or drop, for all instruments alike.")
+    ] = "fold",
+    longest: Annotated[float, typer.Option(help="Use only so many seconds of each piece; 0: all.")] = 0.0,
+    pieces: Annotated[int, typer.Option(help="Use only so many pieces, chosen by the seed; 0: all.")] = 0,
+    split_file: Annotated[
+        Path | None, typer.Option(help="CSV with a column split (train, validation, test, leave) and file (patterns).")
+    ] = None,
+    validation: Annotated[
+        float, typer.Option(help="Fraction of pieces for validation where nothing else decides.")
+    ] = 0.1,
+    test: Annotated[float, typer.Option(help="Fraction of pieces for test where nothing else decides.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of these choices.")] = 0,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Refused pieces do not make the run fail.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+) -> None:
+    """Play MIDI files with single notes of several instruments: recordings aligned to the sample.
+
+    Pieces that no instrument or only some can play are refused and listed; the exit status is then 1, unless
+    --skip-bad is given. Running again does only what is missing.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from realtime.errors import ConfigError
+    from trainer.paired import PairedSettings, find_pieces, open_voice, prepare_pairs
+    from trainer.prepare_report import paired_report
+    from trainer.recordings import SplitSettings
+    from trainer.splits import read_split_file
+
+    if out_of_range not in ("fold", "drop"):
+        raise ConfigError(f"--out-of-range {out_of_range} is not known: choose fold or drop.")
+    named = _pairs(instrument, "--instrument")
+    settings = PairedSettings(
+        sample_rate=rate, speed=speed, duration_rate=duration_rate, transpose=transpose, velocity_curve=velocity_curve,
+        legato_overlap=legato_overlap, release=release, reach=reach, fold=out_of_range == "fold", longest=longest,
+    )  # fmt: skip
+    rules = read_split_file(split_file) if split_file else ()
+    chosen = find_pieces(midi, SplitSettings(rules, validation, test, seed), count=pieces)
+    licences = _pairs(licence or [], "--licence")
+    if unknown := set(licences) - set(named):
+        raise ConfigError(f"--licence names {', '.join(sorted(unknown))}: name one of {', '.join(named)}.")
+    voices = [open_voice(name, source, out, settings, licences.get(name, "")) for name, source in named.items()]
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("pieces", total=len(chosen))
+        prepared = prepare_pairs(
+            chosen, voices, out, settings, workers=workers,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )  # fmt: skip
+    paired_report(out, prepared, chosen, voices, settings)
+    for refusal in prepared.refusals:
+        typer.echo(f"refused: {refusal}.", err=True)
+    seconds = sum(pair["seconds"] for pair in prepared.pairs)
+    typer.echo(
+        f"{len(prepared.pairs)} pieces ({prepared.kept} already done), {seconds / 60:.1f} minutes for each of "
+        f"{len(voices)} instruments, {len(prepared.refusals)} refused: {out / 'index.json'}, {out / 'report.md'}"
     )
     if prepared.refusals and not skip_bad:
         raise typer.Exit(1)
