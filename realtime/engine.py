@@ -17,6 +17,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 import time
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _TICK_S = 0.02
 _STALL_S = 1.5
 _FIRST_BLOCK_S = 5.0
+_CLOSE_S = 10.0
 _REAL_TIME_PRIORITY, _CONTROL_PRIORITY = 20, 1
 
 HOWL_SENTENCE = (
@@ -353,6 +355,10 @@ def run(connection: Connection, memory: Any) -> None:
     engine = Engine(Meters(memory))
     with contextlib.suppress(EOFError, OSError):
         _serve(engine, connection)
+    # With the host gone nobody else would end a close that hangs.
+    last_resort = threading.Timer(_CLOSE_S, os._exit, (1,))
+    last_resort.daemon = True
+    last_resort.start()
     engine.close()
     # Leaving through the interpreter's end would let PortAudio's exit handler hang on a dead server.
     os._exit(0)

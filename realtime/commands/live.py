@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from realtime.host import Host
 
 _PICTURES_PER_S = 15
+_LAST_WORDS_S = 0.3  # the meters show a stall before the engine has said why
+_HUNG_S = 2.0
 
 
 def register(app: typer.Typer) -> None:
@@ -83,9 +85,12 @@ def live(
         healthy = _play(host, console, seconds, show=show)
         last = host.snapshot()
         problem = host.record(None) if record is not None and healthy else None
+        if not healthy:
+            host.close(_HUNG_S)
+        killed = host.killed
     if problem:
         console.print(problem, markup=False)
-    if host.killed:
+    if killed:
         console.print("The engine hung at the end (a sound server that died does that) and was ended.", markup=False)
     console.print(
         f"Played {last.seconds:.1f} s: {last.xruns} xruns, {last.late_callbacks} late callbacks, "
@@ -126,6 +131,7 @@ def _play(host: Host, console: object, seconds: float | None, *, show: bool) -> 
                 if show:
                     picture.update(meters_view(now), refresh=True)
                 if now.stalled or not host.alive:
+                    time.sleep(_LAST_WORDS_S)
                     for sentence in host.events():
                         console.print(sentence, markup=False)
                     return False
