@@ -29,7 +29,7 @@ from realtime.manifest import Manifest
 from realtime.package import Package, check, make_golden, write_package
 from realtime.session import Session
 from trainer import card
-from trainer.loop import load_checkpoint, load_networks, load_run
+from trainer.checkpoint import load_checkpoint, load_networks, load_run
 from trainer.recipe import Recipe, find
 
 TOLERANCE = 1e-4

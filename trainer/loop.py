@@ -14,14 +14,12 @@ Runs under torchrun: all processes step together, the first one validates and wr
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import signal
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -29,9 +27,10 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from realtime.errors import ConfigError, DataError
+from realtime.errors import ConfigError
 from trainer import distributed
-from trainer.config import RunConfig, first_difference, from_table, recipe_config, to_table, without_none
+from trainer.checkpoint import State
+from trainer.config import RunConfig
 from trainer.monitor import Monitor
 from trainer.recipe import DivergedError, Recipe, find
 
@@ -68,7 +67,7 @@ def train(run: RunConfig, config: Any, console: Console | None = None) -> Outcom
 
 def _train(recipe: Recipe, items: range, me: distributed.Processes, console: Console) -> Outcome:
     run = recipe.run
-    state = _State(recipe)
+    state = State(recipe)
     state.resume_or_begin(me)
     if state.step >= run.steps:
         return Outcome(state.step, False, state.best, state.best_step)
@@ -100,7 +99,7 @@ def _train(recipe: Recipe, items: range, me: distributed.Processes, console: Con
     return Outcome(state.step, False, state.best, state.best_step)
 
 
-def _step(state: _State, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def _step(state: State, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     recipe, run = state.recipe, state.recipe.run
     torch.manual_seed(_seed(run.seed, state.step))
     factor = learning_rate_factor(run, state.step)
@@ -115,7 +114,7 @@ def _step(state: _State, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: loss.detach() for name, loss in losses.items()}
 
 
-def _log(state: _State, losses: list[dict[str, Tensor]], monitor: Monitor | None) -> None:
+def _log(state: State, losses: list[dict[str, Tensor]], monitor: Monitor | None) -> None:
     names = {name for step in losses for name in step}
     means = {n: torch.stack([s[n].float().reshape(()) for s in losses if n in s]).mean() for n in names}
     numbers = distributed.average_metrics(means)
@@ -124,7 +123,7 @@ def _log(state: _State, losses: list[dict[str, Tensor]], monitor: Monitor | None
         monitor.train(state.step, numbers)
 
 
-def _validate(state: _State, monitor: Monitor | None) -> None:
+def _validate(state: State, monitor: Monitor | None) -> None:
     """Validate on the first process with the averaged weights; the others wait."""
     recipe = state.recipe
     if monitor is not None:
@@ -169,117 +168,6 @@ def learning_rate_factor(run: RunConfig, step: int) -> float:
         along = min(1.0, max(0.0, (step - start) / max(1.0, run.steps - start)))
         factor *= 1 - along if run.schedule == "linear" else 0.5 + 0.5 * math.cos(math.pi * along)
     return factor
-
-
-class _State:
-    """All that a checkpoint holds: networks, optimizers, averaged weights, step and best-so-far."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.step = 0
-        self.best: float | None = None
-        self.best_step: int | None = None
-        self.average: dict[str, dict[str, Tensor]] = {}
-        self._config = whole_config(recipe.run, recipe.config)
-        for optimizer in recipe.optimizers().values():
-            for group in optimizer.param_groups:
-                group["initial_lr"] = group["lr"]
-
-    def resume_or_begin(self, me: distributed.Processes) -> None:
-        """Load last.pt when the folder has one of the same settings; otherwise make the folder."""
-        folder = self.recipe.run.out
-        last = folder / "last.pt"
-        if last.is_file():
-            old = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            difference = first_difference(old, self._config)
-            if difference is not None:
-                key, was, now = difference
-                raise ConfigError(
-                    f"{folder} holds a run with {key} = {was!r} but this one has {now!r}: "
-                    f"set {key} back to go on with it, or choose another run.out"
-                )
-            self._load(load_checkpoint(last, self.recipe.device))
-            return
-        if self.recipe.run.start_from is not None:
-            weights = load_checkpoint(self.recipe.run.start_from / "best.pt", self.recipe.device)
-            load_networks(self.recipe, weights)
-        distributed.copy_from_first(self.recipe.networks())
-        if self.recipe.run.ema > 0:
-            networks = self.recipe.exported_networks()
-            self.average = {n: {k: v.clone() for k, v in net.state_dict().items()} for n, net in networks.items()}
-        if me.is_first:
-            folder.mkdir(parents=True, exist_ok=True)
-            _write_beside(folder / "config.json", lambda p: p.write_text(json.dumps(self._config, indent=2) + "\n"))
-
-    def update_average(self) -> None:
-        """Average ← decay·average + (1 − decay)·weights; counters and other integers are copied."""
-        networks = self.recipe.networks()
-        for name, average in self.average.items():
-            for key, value in networks[name].state_dict().items():
-                if value.is_floating_point():
-                    average[key].lerp_(value, 1 - self.recipe.run.ema)
-                else:
-                    average[key].copy_(value)
-
-    def write_last(self) -> None:
-        """Everything that going on needs, written beside and renamed so that it is never half there."""
-        checkpoint = self._weights() | {
-            "optimizers": {name: o.state_dict() for name, o in self.recipe.optimizers().items()},
-            "average": self.average,
-        }
-        _write_beside(self.recipe.run.out / "last.pt", lambda path: torch.save(checkpoint, path))
-
-    def write_best(self) -> None:
-        """The networks as they validated: averaged weights where there are any."""
-        weights = self._weights()
-        weights["networks"] = weights["networks"] | self.average
-        _write_beside(self.recipe.run.out / "best.pt", lambda path: torch.save(weights, path))
-
-    def _weights(self) -> dict[str, Any]:
-        networks = {name: net.state_dict() for name, net in self.recipe.networks().items()}
-        return {"step": self.step, "best": self.best, "best_step": self.best_step, "networks": networks}
-
-    def _load(self, checkpoint: Mapping[str, Any]) -> None:
-        self.step, self.best, self.best_step = (checkpoint[k] for k in ("step", "best", "best_step"))
-        load_networks(self.recipe, checkpoint)
-        for name, optimizer in self.recipe.optimizers().items():
-            optimizer.load_state_dict(checkpoint["optimizers"][name])
-        self.average = {n: dict(w) for n, w in checkpoint["average"].items()}
-
-
-def whole_config(run: RunConfig, config: Any) -> dict[str, Any]:
-    """`[run]` and the recipe's sections as one JSON-able table: what config.json holds."""
-    return {"run": to_table(run)} | to_table(config)
-
-
-def load_run(folder: Path) -> tuple[RunConfig, Any]:
-    """The settings of the run in `folder`, with `run.out` set to where it now lies."""
-    path = folder / "config.json"
-    if not path.is_file():
-        raise ConfigError(f"{folder} is no run folder (it has no config.json): give the run.out of a training run")
-    tables = without_none(json.loads(path.read_text(encoding="utf-8")))
-    run = from_table(RunConfig, tables["run"] | {"out": str(folder)}, "run")
-    return run, recipe_config(find(run.recipe).Config, tables)
-
-
-def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
-    """A checkpoint's tensors on `device`; DataError when it is missing or damaged."""
-    if not path.is_file():
-        raise DataError(f"{path} does not exist: train the run until its first validation first")
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:
-        raise DataError(f"{path} cannot be read as a checkpoint ({error}): delete it or restore a copy") from error
-    return checkpoint
-
-
-def load_networks(recipe: Recipe, checkpoint: Mapping[str, Any]) -> None:
-    """Put a checkpoint's weights into the recipe's networks."""
-    for name, network in recipe.networks().items():
-        try:
-            network.load_state_dict(checkpoint["networks"][name])
-        except (KeyError, RuntimeError) as error:
-            raise DataError(f"the checkpoint does not fit network {name!r} of {recipe.name}: {error}") from error
 
 
 class _Batches:
@@ -342,9 +230,3 @@ def _check_finite(numbers: Mapping[str, float], step: int) -> None:
 
 def _seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _write_beside(path: Path, write: Any) -> None:
-    beside = path.with_name(path.name + ".tmp")
-    write(beside)
-    beside.replace(path)

@@ -38,6 +38,8 @@ class PairedIndex:
     sample_rate: int
     train: tuple[Pair, ...]
     validation: tuple[Pair, ...]
+    licences: tuple[str, ...] = ()
+    """Of the notes that both instruments were rendered from, where the index tells."""
 
     @classmethod
     def read(cls, path: Path, origin: str, target: str) -> PairedIndex:
@@ -64,7 +66,9 @@ class PairedIndex:
         for split, found in splits.items():
             if not found:
                 raise DataError(f"{path} has no pair of {origin} and {target} in its {split} split: prepare more pairs")
-        return cls(rate, tuple(splits["train"]), tuple(splits["validation"]))
+        instruments_told = index.get("instruments", {})
+        told = {str(x) for name in (origin, target) for x in instruments_told.get(name, {}).get("licences", ())}
+        return cls(rate, tuple(splits["train"]), tuple(splits["validation"]), tuple(sorted(told)))
 
 
 def read_slice(path: Path, start: int, samples: int) -> FloatArray:

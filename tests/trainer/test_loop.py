@@ -17,7 +17,7 @@ from torch import Tensor
 
 from realtime.errors import ConfigError, DataError
 from tests.trainer import toy
-from trainer import loop
+from trainer import checkpoint, loop
 from trainer.monitor import read_metrics
 from trainer.recipe import DivergedError
 
@@ -29,8 +29,8 @@ def _run(out: Path, *overrides: str) -> loop.Outcome:
 
 
 def _weights(out: Path, name: str = "last.pt") -> dict[str, Any]:
-    checkpoint: dict[str, Any] = torch.load(out / name, weights_only=True)
-    return checkpoint
+    saved: dict[str, Any] = torch.load(out / name, weights_only=True)
+    return saved
 
 
 def _flat(value: object, path: str = "") -> dict[str, object]:
@@ -100,9 +100,9 @@ def test_nan_stops_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None
     """A NaN loss raises one sentence; last.pt holds the finite weights from before."""
     with pytest.raises(DivergedError, match="gradient of generator became nan"):
         _run(tmp_path / "run", "model.poison_step=4")
-    checkpoint = _weights(tmp_path / "run")
-    assert checkpoint["step"] == 3
-    assert all(v.isfinite().all() for v in checkpoint["networks"]["generator"].values())
+    saved = _weights(tmp_path / "run")
+    assert saved["step"] == 3
+    assert all(v.isfinite().all() for v in saved["networks"]["generator"].values())
 
 
 def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path) -> None:
@@ -187,8 +187,8 @@ def test_a_run_folder_knows_its_own_settings(tmp_path: Path) -> None:
     """`load_run` gives back the settings of a run, wherever its folder was moved."""
     _run(tmp_path / "run", "model.width=3", "run.steps=1")
     (tmp_path / "run").rename(tmp_path / "moved")
-    run, config = loop.load_run(tmp_path / "moved")
+    run, config = checkpoint.load_run(tmp_path / "moved")
     assert run.out == tmp_path / "moved"
     assert config.model.width == 3
     with pytest.raises(ConfigError, match="no run folder"):
-        loop.load_run(tmp_path)
+        checkpoint.load_run(tmp_path)

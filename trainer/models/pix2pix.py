@@ -17,6 +17,8 @@ which over time breaks the streaming law: a frame would change with what is play
 that the same sound gives the same sound; a window may be fewer frames than bins, then the deepest layers halve bins
 alone.
 
+Longer than 300 lines because two systems share the generator, and a system is one file.
+
 Streaming: the window wrapper of `trainer.streaming`; the network hears the last `frames` frames at every call.
 """
 
@@ -107,7 +109,7 @@ class Stream:
     lookahead: int = setting(8, "frames of future that are heard before a frame is given", minimum=0)
     title: str = setting("", "shown in lists; empty: origin to target")
     weights_licence: str = setting("CC-BY-4.0", "licence of the trained weights")
-    data_licence: str = setting("the owner's own recordings", "licence of the recordings learnt from")
+    data_licence: str = setting("", "licence of the recordings learnt from; empty: what their index says")
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +280,12 @@ class _PairedRecipe(Recipe):
             states=tuple(State(f"state_{k}", tuple(s.shape)) for k, s in enumerate(self.initial_states())),
             targets=(),
             controls=(),
-            licences=Licences("GPL-3.0-or-later", stream.weights_licence, stream.data_licence),
+            licences=Licences("GPL-3.0-or-later", stream.weights_licence, self._data_licence()),
         )
+
+    def _data_licence(self) -> str:
+        told = "; ".join(self.index.licences)
+        return self.config.stream.data_licence or told or "the owner's own recordings"
 
     def card(self) -> str:
         """What it was made of."""
