@@ -22,7 +22,8 @@ def tone(f0_hz: NDArray[np.float64], harmonics: int = 8) -> NDArray[np.float32]:
 
 def cents(found: NDArray[np.float32], wanted: float | NDArray[np.float64]) -> NDArray[np.float64]:
     """How far off, in cents."""
-    return np.abs(1200 * np.log2(found.astype(np.float64) / wanted))
+    distance: NDArray[np.float64] = np.abs(1200 * np.log2(found.astype(np.float64) / wanted))
+    return distance
 
 
 @pytest.mark.parametrize("f0_hz", [60.0, 82.4, 110.0, 261.6, 440.0, 987.8, 1864.7])
