@@ -278,7 +278,7 @@ def _midi() -> Iterator[Finding]:
 
 _MIDI_REPAIRS = {
     "UNIX_JACK": "Start a JACK server, for example `jackd -d alsa` (Debian: `apt install jackd2`).",
-    "LINUX_ALSA": "Load the sequencer (`sudo modprobe snd-seq`), join the group audio (`sudo usermod -aG audio $USER`).",
+    "LINUX_ALSA": "Load the sequencer (`sudo modprobe snd-seq`); join group audio (`sudo usermod -aG audio $USER`).",
 }
 
 

@@ -1,1 +1,1 @@
-"""One module per subcommand of `retimbre` that prepares, trains or judges; each exposes `register(app)` and imports late."""
+"""One module per subcommand of `retimbre` that prepares, trains or judges: `register(app)`, late imports."""
