@@ -57,7 +57,7 @@ def still(
             f"p99 of the model in a block is {one['p99_of_half_budget']:.2f} of half the block's time",
             "of a step at the median: "
             + ", ".join(f"{name} {us:.0f} µs" for name, us in one["parts_p50_us"].items() if us is not None),
-            f"real-time factor {one['real_time_factor']:.3f}; live it would run in the {one['runs_in']}",
+            f"real-time factor {one['real_time_factor']:.3f}; live the model's place would be: {one['runs_in']}",
             f"latency without the card {one['latency_total_ms']:.2f} ms",
             f"files: {files['times_real_time']:.1f} times real time on one core",
         ],

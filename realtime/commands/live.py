@@ -25,6 +25,8 @@ def live(
     target: Annotated[str | None, typer.Option(help="NAME, or a blend NAME=0.7,NAME=0.3.")] = None,
     mix: Annotated[float, typer.Option(help="0 the input alone, 1 the model alone.")] = 1.0,
     transpose: Annotated[float, typer.Option(help="Semitones.")] = 0.0,
+    octave: Annotated[str, typer.Option(help="auto moves whole octaves into the target's range, or off.")] = "auto",
+    player_level: Annotated[float, typer.Option(help="Your forte in dBFS: what plays the target loud.")] = -20.0,
     input_gain: Annotated[float, typer.Option(help="dB before everything.")] = 0.0,
     output_gain: Annotated[float, typer.Option(help="dB after everything.")] = 0.0,
     input_: Annotated[
@@ -57,10 +59,12 @@ def live(
     names = [one.name for one in package.manifest.targets]
     settings = StreamSettings(
         model=model,
-        controls=Controls(
+        controls=Controls().with_changes(
             mix=mix,
             target=None if target is None else target_weights(target, names),
             transpose_semitones=transpose,
+            octave=octave,
+            player_level_db=player_level,
             input_gain_db=input_gain,
             output_gain_db=output_gain,
         ),

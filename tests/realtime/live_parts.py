@@ -34,7 +34,7 @@ def samples_package(folder: Path, *, step: int = 64, sample_rate: int = 48000, w
     nodes = [helper.make_node("Sub", ["state_0", "x"], ["y" if not work else "plain"])]
     initializers = []
     if work:
-        size = 512
+        size = 128
         matrix = (np.eye(size) * 0.5).astype(np.float32)
         initializers += [
             onnx.numpy_helper.from_array(matrix, "matrix"),

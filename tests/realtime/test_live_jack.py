@@ -233,3 +233,39 @@ def test_the_live_command_plays_and_stops_by_itself(jack_server: Callable[..., A
     assert "together" in done.stdout
     assert "Played 1." in done.stdout
     assert soundfile.info(tmp_path / "take.wav").frames > 0.5 * RATE
+
+
+def test_a_real_howl_is_muted_with_a_sentence(jack_server: Callable[..., Any], tmp_path: Path) -> None:
+    """An output that is its own input, louder each time round, is muted within seconds, and the user is told."""
+    jack_server(period=128, sample_rate=RATE)
+    package = samples_package(tmp_path)
+    with Host() as host:
+        loop = StreamSettings(
+            str(package.folder), Controls(output_gain_db=3.0), input="loopback", output="loopback", output_channel=1
+        )
+        host.open(loop)
+        play_into(tmp_path, tune(0.1, RATE), RATE)
+        deadline = time.monotonic() + 5
+        while not host.snapshot().muted and time.monotonic() < deadline:
+            time.sleep(0.05)
+        now, said = host.snapshot(), host.events()
+    assert now.muted and now.howls == 1
+    assert any("howled and is muted" in sentence for sentence in said)
+
+
+def test_a_period_that_changes_while_playing_changes_the_law(jack_server: Callable[..., Any], tmp_path: Path) -> None:
+    """When the server's period changes the engine says the new latency, and the sound is exact again."""
+    server = jack_server(period=128, sample_rate=RATE)
+    package = samples_package(tmp_path, step=64)
+    sound = tune(0.4, RATE)
+    with Host() as host:
+        running = host.open(settings(package))
+        subprocess.run(["jack_bufsize", "256"], env=server.environment, check=True, timeout=20)
+        deadline = time.monotonic() + 5
+        while host.snapshot().block != 256 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        said = host.events()
+        heard = play_into(tmp_path, sound, RATE)
+    assert running.block == 128
+    assert any("period to 256 frames" in sentence for sentence in said)
+    assert exact_offset(heard, package, sound, 2 * 256) is not None
