@@ -43,6 +43,8 @@ class Outcome:
     interrupted: bool
     best: float | None
     best_step: int | None
+    is_first: bool
+    """Whether this was the process that validated, wrote and should speak of it."""
 
 
 def train(run: RunConfig, config: Any, console: Console | None = None) -> Outcome:
@@ -70,7 +72,7 @@ def _train(recipe: Recipe, items: range, me: distributed.Processes, console: Con
     state = State(recipe)
     state.resume_or_begin(me)
     if state.step >= run.steps:
-        return Outcome(state.step, False, state.best, state.best_step)
+        return Outcome(state.step, False, state.best, state.best_step, me.is_first)
     with contextlib.ExitStack() as stack:
         monitor = stack.enter_context(Monitor(run.out, run.steps, state.step, console)) if me.is_first else None
         stop = stack.enter_context(_interrupts())
@@ -95,8 +97,8 @@ def _train(recipe: Recipe, items: range, me: distributed.Processes, console: Con
             if me.is_first and (state.step % run.checkpoint_every == 0 or done or stopping):
                 state.write_last()
             if stopping and not done:
-                return Outcome(state.step, True, state.best, state.best_step)
-    return Outcome(state.step, False, state.best, state.best_step)
+                return Outcome(state.step, True, state.best, state.best_step, me.is_first)
+    return Outcome(state.step, False, state.best, state.best_step, me.is_first)
 
 
 def _step(state: State, batch: dict[str, Tensor]) -> dict[str, Tensor]:

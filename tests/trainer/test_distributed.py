@@ -39,6 +39,27 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
         )
 
 
+def test_the_command_trains_pix2pix_under_torchrun(material: Path, tmp_path: Path) -> None:
+    """`torchrun --no-python retimbre train` with dropout and batch statistics equals the command alone."""
+    run_file = tmp_path / "run.toml"
+    run_file.write_text(
+        f"""
+        run = {{ recipe = "pix2pix", out = "{tmp_path}/one", steps = 2, batch = 4, device = "cpu" }}
+        data = {{ index = "{material}/paired/index.json", origin = "bell", target = "horn" }}
+        model = {{ n_fft = 64, hop = 32, bins = 16, frames = 16, width = 2, discriminator_width = 2, patch_layers = 1 }}
+        """
+    )
+    retimbre = [str(Path(sys.executable).with_name("retimbre")), "train", str(run_file)]
+    for command in (retimbre, [*TORCHRUN, "--no-python", *retimbre, "--set", f"run.out={tmp_path}/two"]):
+        result = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count("2 steps done") == 1
+    one, two = (torch.load(tmp_path / out / "last.pt", weights_only=True)["networks"] for out in ("one", "two"))
+    for name, weights in one.items():
+        for key, value in weights.items():
+            torch.testing.assert_close(two[name][key], value, rtol=1e-5, atol=1e-5)
+
+
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes take equal parts: other batch sizes are a ConfigError, since means would be weighted wrongly."""
     monkeypatch.setattr(distributed, "processes", lambda: distributed.Processes(1, 3))

@@ -47,15 +47,19 @@ def train(
     if resume and not (run.out / "last.pt").is_file():
         raise ConfigError(f"--resume found no checkpoint {run.out / 'last.pt'}: leave --resume away to begin the run")
     outcome = run_loop(run, config, console)
+    if not outcome.is_first:
+        return
     if outcome.interrupted:
         console.print(
             f"interrupted at step {outcome.step} with a checkpoint: run the same command again to go on, "
-            f"or `retimbre export {run.out} -o exported_models/{run.out.name}` to use what there is"
+            f"or `retimbre export {run.out} -o exported_models/{run.out.name}` to use what there is",
+            soft_wrap=True,
         )
         raise typer.Exit(130)
     console.print(
-        f"{run.steps} steps done, best {outcome.best:.6g} at step {outcome.best_step}: "
-        f"`retimbre export {run.out} -o exported_models/{run.out.name}` makes a package of it"
+        f"{outcome.step} steps done, best {outcome.best:.6g} at step {outcome.best_step}: "
+        f"`retimbre export {run.out} -o exported_models/{run.out.name}` makes a package of it",
+        soft_wrap=True,
     )
 
 
