@@ -36,7 +36,7 @@ class Delay:
         if self.wrong == "raise":
             raise ValueError("no")
         if self.wrong == "slow":
-            time.sleep(0.02)
+            time.sleep(0.03)
         np.multiply(block, np.nan if self.wrong == "nan" else 2.0, out=out)
 
     def reset(self) -> None:
@@ -166,6 +166,19 @@ def test_xruns_and_levels_are_shown() -> None:
     assert now.input_rms == pytest.approx(0.25 / np.sqrt(2), rel=0.05)
     assert level_db(now.output_peak) == pytest.approx(-6.0, abs=0.2)
     assert now.seconds == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_callback_longer_than_its_period_is_late() -> None:
+    """A block that takes 1.4 times its period counts as late and as load, a quick one as neither."""
+    shown, stepper = Meters(), Delay(1024)
+    one = player(stepper, shown, block=1024)
+    play(one, ramp(1024 * 4), 1024)
+    assert shown.snapshot().late_callbacks == 0
+    assert shown.snapshot().load < 0.5
+    stepper.wrong = "slow"
+    play(one, ramp(1024 * 4), 1024)
+    assert shown.snapshot().late_callbacks == 4
+    assert shown.snapshot().callback.max_us > 1e6 * 1024 / RATE
 
 
 def test_percentiles_are_true_to_two_per_cent() -> None:
