@@ -14,10 +14,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,8 @@ import soundfile
 import soxr
 
 from realtime.errors import ConfigError, DataError
-from trainer.recording_checks import FloatArray, Limits, problem, sounding_level_db
+from trainer.prepare_work import map_processes, read_progress, write_json, write_progress
+from trainer.recording_checks import FloatArray, Limits, frame_levels_db, problem, sounding_level_db
 from trainer.splits import LEAVE, SPLITS, SplitRule, by_hash, by_rules, check_fractions
 
 SOUND_FILES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".w64", ".caf", ".au"})
@@ -218,34 +217,17 @@ def prepare_one(item: Found, out: Path, settings: RecordingSettings, done: dict[
         mono = soxr.resample(mono, sample_rate, settings.sample_rate, quality="VHQ")
     level_db = sounding_level_db(mono, settings.sample_rate)
     peak = float(np.abs(mono).max())
-    if peak < 1e-6:  # channels in opposite phase cancel: each was loud enough, their sum is not
+    # channels in opposite phase cancel: each was loud enough, their sum is not
+    if frame_levels_db(mono, settings.sample_rate).max() < settings.limits.silence_db:
         return {"refused": "is silent once its channels are mixed: export one of them", "kept": False}
     ceiling_db = settings.peak_db - 20 * float(np.log10(peak))
     gain_db = min(0.0 if settings.level_db is None else settings.level_db - level_db, ceiling_db)
     signal = np.asarray(mono * 10 ** (gain_db / 20), dtype=np.float32)
     write_sound(out / item.output, signal, settings.sample_rate, settings.subtype)
     return {
-        **described, "seconds": round(len(signal) / settings.sample_rate, 4), "loudness_db": round(level_db + gain_db, 2),
-        "gain_db": round(gain_db, 2), "kept": False,
+        **described, "seconds": round(len(signal) / settings.sample_rate, 4),
+        "loudness_db": round(level_db + gain_db, 2), "gain_db": round(gain_db, 2), "kept": False,
     }  # fmt: skip
-
-
-def map_processes(
-    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], workers: int
-) -> Iterator[tuple[int, Any]]:
-    """(job number, result) as they finish, in `workers` processes; here when one is enough."""
-    if workers <= 1 or len(jobs) <= 1:
-        yield from ((number, function(*job)) for number, job in enumerate(jobs))
-        return
-    # spawn: a forked child would inherit the locks of whatever threads the caller runs
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(function, *job): number for number, job in enumerate(jobs)}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def prepare_recordings(
@@ -276,29 +258,3 @@ def prepare_recordings(
     write_progress(out, good)
     write_json(out / "index.json", {"format": INDEX_FORMAT, "sample_rate": settings.sample_rate, "recordings": entries})
     return Prepared(entries, refusals, kept=sum(result["kept"] for result in good))
-
-
-def read_progress(out: Path) -> dict[str, dict[str, Any]]:
-    """Entries of an earlier run by output file; a last line cut by a crash is skipped."""
-    path, entries = out / "progress.jsonl", {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            entry = json.loads(line)
-            entries[str(entry["file"])] = entry
-        except (ValueError, KeyError, TypeError):
-            continue
-    return entries
-
-
-def write_progress(out: Path, entries: Sequence[dict[str, Any]]) -> None:
-    """Rewrite OUT/progress.jsonl with just these entries."""
-    beside = out / "progress.jsonl.part"
-    beside.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
-    beside.replace(out / "progress.jsonl")
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write JSON beside `path` and rename."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    beside.replace(path)

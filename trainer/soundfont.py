@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from realtime.errors import ConfigError, DataError
+from trainer.prepare_work import write_json
 from trainer.recording_checks import FloatArray
-from trainer.recordings import write_json, write_sound
+from trainer.recordings import write_sound
 
 VELOCITIES = (25, 50, 75, 100, 127)  # NSynth's five
 PITCHES = range(21, 109)  # and its keys
