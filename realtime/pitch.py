@@ -8,8 +8,8 @@ Pitch is the lag τ at which the newest samples best repeat, by the normalised s
 so a high note is known after a few milliseconds and a low one after two of its periods, however low the range begins.
 The coarse search runs on the signal decimated to about 12 kHz, one row of partial sums per hop; the lag is then refined
 on a multiple of the period at the full rate. Among peaks the shortest lag within PEAK_RATIO of the best one wins (this
-is what stops octave errors downwards), with a bonus for continuing the pitch of the frame before; a jump by a whole ratio,
-or an unclear one, must last DOUBTFUL_FRAMES frames before it is believed.
+is what stops octave errors downwards), with a bonus for continuing the pitch of the frame before; a jump by a whole
+ratio, or an unclear one, must last DOUBTFUL_FRAMES frames before it is believed.
 
 Loudness is the mean square over LOUDNESS_HOPS hops after a first-order 60 Hz high-pass, in dBFS (a full sine is −3 dB).
 
@@ -31,7 +31,7 @@ from realtime.features import PitchLoudnessFeatures
 FAST = {"contract", "reassoc", "arcp", "nsz"}
 SILENCE_DB = -100.0
 LOUDNESS_HOPS = 4
-SHORTEST_WINDOW_S = 0.006
+SHORTEST_WINDOW_S = 0.008
 PEAK_RATIO = 0.86
 CONTINUITY_BONUS = 0.06
 COARSE_RATE_HZ = 12_000
@@ -191,15 +191,20 @@ def _push(
     # Lags at which n(τ) peaks, the previous pitch favoured.
     previous_lag = sample_rate / factor / memory[3]
     tracking = memory[4] > VOICED_PERIODICITY
+    # Every signal resembles itself at short lags: peaks count only after n(τ) has once fallen.
+    first = 1
+    while first < lags - 1 and score[first] > 0.5:
+        first += 1
+    first = max(first, shortest)
     best = 0.0
-    for lag in range(shortest, lags - 1):
+    for lag in range(first, lags - 1):
         if score[lag] > score[lag - 1] and score[lag] >= score[lag + 1]:
             value = score[lag]
             if tracking and abs(lag - previous_lag) < 1.0 + 0.04 * previous_lag:
                 value += CONTINUITY_BONUS
             best = max(best, value)
     chosen = 0
-    for lag in range(shortest, lags - 1):
+    for lag in range(first, lags - 1):
         if score[lag] > score[lag - 1] and score[lag] >= score[lag + 1]:
             value = score[lag]
             if tracking and abs(lag - previous_lag) < 1.0 + 0.04 * previous_lag:

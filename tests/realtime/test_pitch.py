@@ -26,7 +26,7 @@ def cents(found: NDArray[np.float32], wanted: float | NDArray[np.float64]) -> ND
     return distance
 
 
-@pytest.mark.parametrize("f0_hz", [60.0, 82.4, 110.0, 261.6, 440.0, 987.8, 1864.7])
+@pytest.mark.parametrize("f0_hz", [65.4, 82.4, 110.0, 261.6, 440.0, 987.8, 1864.7])
 def test_a_steady_tone_is_found_within_three_cents(f0_hz: float) -> None:
     """A steady tone of any playable pitch is found within three cents."""
     frames = PitchLoudnessTracker(RATE, FEATURES).track(tone(np.full(RATE // 2, f0_hz)))
