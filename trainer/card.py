@@ -94,6 +94,9 @@ def _draw_curves(records: Sequence[dict[str, Any]]) -> Figure:
             points = [(r["step"], r[name]) for r in records if r["kind"] == kind and name in r]
             if points:
                 axis.plot(*zip(*points, strict=True), label=kind, linewidth=1)
+        drawn = [r[name] for r in records if name in r]
+        if min(drawn) > 0 and max(drawn) > 5 * min(drawn):  # the first steps would flatten all the others
+            axis.set_yscale("log")
         axis.set_title(name, fontsize=8)
         axis.tick_params(labelsize=6)
         axis.legend(fontsize=6)

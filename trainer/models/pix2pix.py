@@ -28,7 +28,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from realtime.errors import ConfigError
 from realtime.features import SpectrumFeatures, compress, expand, unit_scale
 from realtime.manifest import FORMAT, Licences, Manifest, State
+from realtime.phase import streaming_phase
 from realtime.spectrum import analyse, synthesise
 from trainer import losses
 from trainer.config import RunConfig, setting
@@ -107,6 +108,7 @@ class Stream:
 
     step: int = setting(8, "frames a call", minimum=1)
     lookahead: int = setting(8, "frames of future that are heard before a frame is given", minimum=0)
+    phase: Literal["input", "gradient"] = setting("input", "the input's own phase, or one built from the magnitudes")
     title: str = setting("", "shown in lists; empty: origin to target")
     weights_licence: str = setting("CC-BY-4.0", "licence of the trained weights")
     data_licence: str = setting("", "licence of the recordings learnt from; empty: what their index says")
@@ -227,7 +229,7 @@ class _PairedRecipe(Recipe):
         return {"generator_mae": total / sum(len(x) for x, _ in self._windows)}
 
     def clips(self) -> list[Clip]:
-        """The first seconds of the first validation passages, through the window rule and the input's phase."""
+        """The first seconds of the first validation passages, as the exported package would play them."""
         rate = self.index.sample_rate
         clips = []
         for pair in self.index.validation[: self.config.data.clips]:
@@ -243,9 +245,9 @@ class _PairedRecipe(Recipe):
         y = self._wrapper().offline(x)[0, 0].float().cpu().numpy()
         magnitude = np.zeros(spectrum.shape, np.float32)
         magnitude[: self.features.bins] = expand(y, self.features)
-        level = np.abs(spectrum)
-        phase = np.where(level > 1e-12, spectrum / np.maximum(level, 1e-12), 1.0)
-        made = (phase * magnitude).astype(np.complex64)
+        phase = streaming_phase(self.config.stream.phase, self.features)
+        frames = zip(magnitude.T, spectrum.T, strict=True)
+        made = np.stack([phase.apply(np.ascontiguousarray(m), s).copy() for m, s in frames], 1)
         return synthesise(made, self.features, aligned=True, samples=signal.size)
 
     def magnitudes(self, signal: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -261,7 +263,7 @@ class _PairedRecipe(Recipe):
         return (self._wrapper().initial_state(),)
 
     def manifest(self) -> Manifest:
-        """Spectrum in, spectrum out, the input's phase."""
+        """Spectrum in, spectrum out."""
         data, stream = self.config.data, self.config.stream
         return Manifest(
             format=FORMAT,
@@ -272,7 +274,7 @@ class _PairedRecipe(Recipe):
             sample_rate=self.index.sample_rate,
             input=self.features,
             output=self.features,
-            phase="input",
+            phase=stream.phase,
             step=stream.step,
             lookahead=stream.lookahead,
             model_delay_samples=0,
@@ -299,8 +301,8 @@ class _PairedRecipe(Recipe):
                 "",
                 "## Limits",
                 "",
-                f"It turns {data.origin} into {data.target} and nothing else well; it keeps the input's phase, which",
-                "smears attacks; content above the kept bins is lost.",
+                f"It turns {data.origin} into {data.target} and nothing else well; its phase is not learnt",
+                f"({self.config.stream.phase}), which smears attacks; content above the kept bins is lost.",
             ]
         )
 
@@ -359,7 +361,7 @@ class GeneratorOnly(_PairedRecipe):
         """A U-Net of four levels on 16 × 16."""
         return GeneratorOnlyConfig(
             PairedData(material / "paired" / "index.json", *_two_instruments(material), validation_windows=2, clips=1),
-            GeneratorModel(n_fft=64, hop=32, bins=16, frames=16, width=2),
+            GeneratorModel(n_fft=512, hop=256, bins=16, frames=16, width=2),
             GeneratorTraining(),
             Stream(step=2, lookahead=3),
         )
@@ -408,7 +410,7 @@ class Pix2Pix(_PairedRecipe):
         small = GeneratorOnly.tiny(material)
         return Pix2PixConfig(
             small.data,
-            PairModel(64, 32, 16, 8, 2, discriminator_width=2, patch_layers=1),
+            PairModel(512, 256, 16, 8, 2, discriminator_width=2, patch_layers=1),
             PairTraining(),
             small.stream,
         )
