@@ -46,10 +46,16 @@ def test_the_command_trains_pix2pix_under_torchrun(material: Path, tmp_path: Pat
         f"""
         run = {{ recipe = "pix2pix", out = "{tmp_path}/one", steps = 2, batch = 4, device = "cpu" }}
         data = {{ index = "{material}/paired/index.json", origin = "bell", target = "horn" }}
-        model = {{ n_fft = 512, hop = 256, bins = 16, frames = 16, width = 2, discriminator_width = 2, patch_layers = 1 }}
+        model = {{ n_fft = 512, hop = 256, bins = 16, frames = 16, width = 2, discriminator_width = 2 }}
         """
     )
-    retimbre = [str(Path(sys.executable).with_name("retimbre")), "train", str(run_file)]
+    retimbre = [
+        str(Path(sys.executable).with_name("retimbre")),
+        "train",
+        str(run_file),
+        "--set",
+        "model.patch_layers=1",
+    ]
     for command in (retimbre, [*TORCHRUN, "--no-python", *retimbre, "--set", f"run.out={tmp_path}/two"]):
         result = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr

@@ -16,7 +16,7 @@ from realtime.manifest import FORMAT, Licences, Manifest, State
 from trainer.config import RunConfig
 from trainer.export import export, to_onnx, verify_contract
 from trainer.loop import train
-from trainer.models.pix2pix import GeneratorModel, GeneratorOnly, UNet
+from trainer.models.pix2pix import GeneratorModel, GeneratorOnly, Pix2Pix, UNet
 from trainer.streaming import WindowWrapper
 
 BINS, WINDOW, STEP, LOOKAHEAD = 4, 16, 2, 3
@@ -153,6 +153,24 @@ def test_the_papers_generator_has_the_papers_size() -> None:
     """With width 64 on 256 × 256 the generator has the 54.4 million parameters of the published one."""
     parameters = sum(p.numel() for p in UNet(GeneratorModel(width=64)).parameters())
     assert parameters == pytest.approx(54.4e6, rel=0.002)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"patch_layers": 3}, "leaves no patch"),
+        ({"bins": 24}, "a power of two"),
+        ({"frames": 32}, "at most model.bins"),
+    ],
+)
+def test_sizes_that_cannot_work_are_refused(
+    change: dict[str, int], sentence: str, material: Path, tmp_path: Path
+) -> None:
+    """Sizes that do not fit together are a ConfigError before anything is trained."""
+    config = Pix2Pix.tiny(material)
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, **change))
+    with pytest.raises(ConfigError, match=sentence):
+        Pix2Pix(config, RunConfig("pix2pix", tmp_path, device="cpu"))
 
 
 @pytest.mark.parametrize("name", ["generator_only", "pix2pix"])

@@ -375,6 +375,12 @@ class Pix2Pix(_PairedRecipe):
 
     def __init__(self, config: Pix2PixConfig, run: RunConfig) -> None:
         super().__init__(config, run)
+        model = config.model
+        if min(model.bins, model.frames) // 2**model.patch_layers < 3:
+            raise ConfigError(
+                f"model.patch_layers is {model.patch_layers}, which leaves no patch of {model.bins} bins and "
+                f"{model.frames} frames: use fewer layers or a larger window"
+            )
         judge = PatchDiscriminator(2, config.model.discriminator_width, config.model.patch_layers)
         self.discriminator = judge.to(self.device)
         rate, betas = config.training.discriminator_learning_rate, (config.training.beta1, 0.999)
