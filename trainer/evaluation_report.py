@@ -1,7 +1,7 @@
 """The faces of an evaluation: a table in the terminal, `report.md`, `report.json` and pictures. Offline.
 
-    report.json   everything, one row per conversion      report.md       the tables below with the pictures
-    targets.png   bars per target                         clip_*.png      input, output and a real target, as log-mel
+report.json   everything, one row per conversion      report.md       the tables below with the pictures
+targets.png   bars per target                         clip_*.png      input, output and a real target, as log-mel
 """
 
 from __future__ import annotations
@@ -30,6 +30,13 @@ COLUMNS = (
     ("input_distance_db", "input's dB", "{:.2f}"),
     ("distance_reduction", "smaller by", "{:.0%}"),
     ("speed", "× real time", "{:.1f}"),
+)
+
+HOW_MEASURED = (
+    f"Pitch is kept where a reference tracker (swift-f0) finds the output within {metrics.CENTS:.0f} cents of the "
+    "input plus the engine's own transposition, over the input's confident frames; onsets within 50 ms; distance is "
+    "the mean absolute difference of log-mel spectra to the aligned truth; recognised by `trainer.judge`, trained "
+    "apart from this model on real recordings."
 )
 
 
@@ -101,14 +108,16 @@ def write_report(report: Report, folder: Path, examples: list[Example]) -> None:
     pictures += [_spectrograms(one, folder / f"clip_{number}.png") for number, one in enumerate(examples, start=1)]
     header = ["target", *(title for _, title, _ in COLUMNS)]
     lines = [
-        f"# Evaluation of {report.package}", "",
-        f"{report.latency_ms:.1f} ms algorithmic latency at {report.sample_rate} Hz. Pitch is kept where a reference tracker "
-        f"(swift-f0) finds the output within {metrics.CENTS:.0f} cents of the input plus the engine's own transposition, over "
-        "the input's confident frames; onsets within 50 ms; distance is the mean absolute difference of log-mel "
-        "spectra to the aligned truth; recognised by `trainer.judge`, trained on real recordings apart from this model.", "",
-        "| " + " | ".join(header) + " |", "|" + "---|" * len(header),
-        *("| " + " | ".join([name, *cells]) + " |" for name, cells in rows_of(report)), "",
-        *(f"- {line}" for line in _judge_lines(report)), "",
+        f"# Evaluation of {report.package}",
+        "",
+        f"{report.latency_ms:.1f} ms algorithmic latency at {report.sample_rate} Hz. {HOW_MEASURED}",
+        "",
+        "| " + " | ".join(header) + " |",
+        "|" + "---|" * len(header),
+        *("| " + " | ".join([name, *cells]) + " |" for name, cells in rows_of(report)),
+        "",
+        *(f"- {line}" for line in _judge_lines(report)),
+        "",
         *(f"![{path.stem}]({path.name})\n" for path in pictures),
     ]
     (folder / "report.md").write_text("\n".join(lines), encoding="utf-8")
@@ -146,7 +155,9 @@ def _spectrograms(one: Example, path: Path) -> Path:
     for axis, (title, signal, rate) in zip(axes, panels, strict=True):
         level = metrics.log_mel_db(signal[: 8 * rate], rate)
         extent = (0.0, min(len(signal) / rate, 8.0), 0.0, float(metrics.MEL_BANDS))
-        axis.imshow(level, origin="lower", aspect="auto", vmin=-metrics.MEL_FLOOR_DB, vmax=0.0, cmap="magma", extent=extent)
+        axis.imshow(
+            level, origin="lower", aspect="auto", vmin=-metrics.MEL_FLOOR_DB, vmax=0.0, cmap="magma", extent=extent
+        )
         axis.set_title(f"{one.title}: {title}", fontsize="small", loc="left")
         axis.set_ylabel("mel band")
     axes[-1].set_xlabel("seconds")

@@ -1,4 +1,4 @@
-"""Two seconds of one instrument as nobody recorded it: what a classifier must hear to learn the instrument, not the take.
+"""Two seconds of one instrument as nobody recorded it: so that a classifier learns the instrument, not the take.
 
     recordings of one class ─▶ a source ─▶ a phrase, or its single notes as a melody (transposed at most 2–3 semitones,
     legato or attacked, vibrato, swells, double stops, chords) ─▶ another room, equaliser, bandwidth, noise, level
@@ -76,7 +76,9 @@ def load_bank(indexes: Sequence[Path], splits: Collection[str], classes: Collect
             bank.sounds.setdefault(name, {}).setdefault(source, []).append(Sound(whole, row["midi"]))
     missing = sorted(set(classes) - set(bank.sounds))
     if missing and "train" in splits:
-        raise DataError(f"The indexes hold no training recordings of {', '.join(missing)}: leave them out of data.classes.")
+        raise DataError(
+            f"The indexes hold no training recordings of {', '.join(missing)}: leave them out of data.classes."
+        )
     return bank
 
 
@@ -112,7 +114,7 @@ def excerpt(bank: Bank, name: str, seconds: float, rng: np.random.Generator) -> 
 
 
 def _drawn_source(names: Sequence[str], rng: np.random.Generator) -> str:
-    """One source; SoundFonts, whose notes are looped and shared by neighbours, together at most as often as the rest."""
+    """One source; SoundFonts, whose notes are looped and shared by neighbours, together with SOUNDFONT_SHARE."""
     played = [name for name in names if not name.endswith(SOUNDFONTS)]
     looped = [name for name in names if name.endswith(SOUNDFONTS)]
     chosen = looped if not played or (looped and rng.random() < SOUNDFONT_SHARE) else played
@@ -166,7 +168,9 @@ def colour(audio: Audio, rng: np.random.Generator) -> Audio:
     octaves = np.log2(np.maximum(frequency, 30.0) / 1000.0)
     gain_db = rng.normal(0.0, 1.5) * octaves
     for _ in range(4):
-        gain_db = gain_db + rng.normal(0.0, 4.0) * np.exp(-(((octaves - rng.uniform(-3.0, 3.3)) / rng.uniform(0.3, 1.2)) ** 2))
+        gain_db = gain_db + rng.normal(0.0, 4.0) * np.exp(
+            -(((octaves - rng.uniform(-3.0, 3.3)) / rng.uniform(0.3, 1.2)) ** 2)
+        )
     if rng.random() < 0.4:
         gain_db = gain_db - 24.0 * np.maximum(0.0, octaves - np.log2(rng.uniform(3.5, 10.0)))
     if rng.random() < 0.4:
@@ -185,8 +189,10 @@ def colour(audio: Audio, rng: np.random.Generator) -> Audio:
         wet = np.tanh(wet * rng.uniform(0.5, 2.5))
     if rng.random() < 0.7:
         noise = np.fft.irfft(
-            np.fft.rfft(rng.standard_normal(n)) * np.maximum(np.fft.rfftfreq(n, 1.0 / SAMPLE_RATE), 40.0) ** -rng.uniform(0, 1)
-        , n)
+            np.fft.rfft(rng.standard_normal(n))
+            * np.maximum(np.fft.rfftfreq(n, 1.0 / SAMPLE_RATE), 40.0) ** -rng.uniform(0, 1),
+            n,
+        )
         noise *= np.sqrt(np.mean(wet**2)) / max(1e-12, float(np.sqrt(np.mean(noise**2))))
         wet = wet + noise * 10.0 ** (-rng.uniform(18.0, 60.0) / 20.0)
     return wet.astype(np.float32)

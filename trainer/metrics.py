@@ -2,7 +2,7 @@
 
     pitch_kept            share of the input's voiced frames where the output's f0 is within 50 cents of what was asked
     onset_f_measure       2·hits / (onsets of one + onsets of the other), a hit being a pair at most 50 ms apart
-    log_mel_distance_db   mean |difference| of 128-band log-mel spectra, each in dB below its own loudest value (floor −80)
+    log_mel_distance_db   mean |difference| of 128-band log-mel spectra, in dB below their own loudest value (floor −80)
     contour_correlation   Pearson's r of two loudness contours (RMS of 50 ms, dB, floor 50 dB below the loudest)
 
 All signals are mono float32 (samples,). Pitch comes from swift-f0, onsets and mel bands from librosa: trackers that no
@@ -70,7 +70,9 @@ def track_pitch(signal: Audio, sample_rate: int) -> PitchTrack:
         _detectors.append(SwiftF0(threads=1, spin=False))
     found = _detectors[0].detect(signal, sample_rate)
     return PitchTrack(
-        np.asarray(found.timestamps, np.float64), np.asarray(found.pitch_hz, np.float64), np.asarray(found.confidence, np.float64)
+        np.asarray(found.timestamps, np.float64),
+        np.asarray(found.pitch_hz, np.float64),
+        np.asarray(found.confidence, np.float64),
     )
 
 
@@ -82,8 +84,10 @@ def pitch_kept(given: PitchTrack, made: PitchTrack, shift_semitones: Numbers | f
     shift may be that of a neighbouring frame too, because the engine changes octave between frames.
     """
     frames = min(len(given.f0_hz), len(made.f0_hz))
-    shift = np.broadcast_to(np.asarray(shift_semitones, np.float64), (frames,)) if np.ndim(shift_semitones) == 0 else (
-        np.asarray(shift_semitones, np.float64)[:frames]
+    shift = (
+        np.broadcast_to(np.asarray(shift_semitones, np.float64), (frames,))
+        if np.ndim(shift_semitones) == 0
+        else (np.asarray(shift_semitones, np.float64)[:frames])
     )
     if len(shift) < frames:
         shift = np.pad(shift, (0, frames - len(shift)), mode="edge")

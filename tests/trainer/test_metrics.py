@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,9 +13,10 @@ RATE = 16_000
 Audio = NDArray[np.float32]
 
 
-def track(f0_hz: NDArray[np.float64], confidence: float | NDArray[np.float64] = 1.0) -> metrics.PitchTrack:
-    times = np.arange(len(f0_hz)) * 0.016
-    return metrics.PitchTrack(times, f0_hz, np.broadcast_to(np.asarray(confidence, np.float64), f0_hz.shape))
+def track(f0_hz: NDArray[np.floating[Any]], confidence: float = 1.0) -> metrics.PitchTrack:
+    times = (np.arange(len(f0_hz)) * 0.016).astype(np.float64)
+    sure: NDArray[np.float64] = np.full(len(f0_hz), confidence, np.float64)
+    return metrics.PitchTrack(times, f0_hz.astype(np.float64), sure)
 
 
 def vibrato(semitones: float = 0.0, seconds: float = 3.0) -> Audio:
@@ -21,7 +24,8 @@ def vibrato(semitones: float = 0.0, seconds: float = 3.0) -> Audio:
     t = np.arange(int(seconds * RATE)) / RATE
     cents = 15.0 * np.sin(2 * np.pi * 5.0 * t) + 100.0 * semitones
     phase = 2 * np.pi * np.cumsum(440.0 * 2.0 ** (cents / 1200.0)) / RATE
-    return (0.2 * sum(np.sin(k * phase) / k for k in range(1, 6))).astype(np.float32)
+    tone: Audio = np.sum([0.2 * np.sin(k * phase) / k for k in range(1, 6)], axis=0).astype(np.float32)
+    return tone
 
 
 def clicks(times_s: list[float], seconds: float = 4.0) -> Audio:
@@ -116,7 +120,7 @@ def test_equal_sounds_have_no_distance_whatever_their_gain() -> None:
     tone = vibrato()
     assert metrics.log_mel_distance_db(tone, tone, RATE) == 0.0
     assert metrics.log_mel_distance_db(tone, 0.25 * tone, RATE) < 0.05
-    assert metrics.log_mel_distance_db(tone, np.sign(tone) * 0.1, RATE) > 3.0
+    assert metrics.log_mel_distance_db(tone, np.sign(tone) * np.float32(0.1), RATE) > 3.0
 
 
 def test_loudness_contour_follows_gain_and_shape() -> None:

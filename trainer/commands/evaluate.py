@@ -1,4 +1,4 @@
-"""`retimbre evaluate PACKAGE`: how well a model keeps the playing, becomes its target, and how fast, on unseen sound."""
+"""`retimbre evaluate PACKAGE`: does a model keep the playing, become its target, and how fast, on unseen sound."""
 
 from __future__ import annotations
 
@@ -43,9 +43,11 @@ def evaluate(
         Path | None, typer.Option("--judge", help="Folder of another judge (classifier.onnx); left out: ours.")
     ] = None,
     no_judge: Annotated[bool, typer.Option("--no-judge", help="Do not ask what instrument is heard.")] = False,
-    keep_audio: Annotated[bool, typer.Option("--keep-audio", help="Write every converted clip below OUT/audio.")] = False,
+    keep_audio: Annotated[
+        bool, typer.Option("--keep-audio", help="Write every converted clip below OUT/audio.")
+    ] = False,
 ) -> None:
-    """Measure a package on sound it was not trained on: pitch, onsets, loudness, timbre, speed; a table and pictures."""
+    """Measure a package on sound it was not trained on: pitch, onsets, loudness, timbre, speed; table, pictures."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -67,7 +69,9 @@ def evaluate(
         truths = wanted or known or _words(",".join(_instruments(work.read_index(paired), _words(origins))))
         material += work.clips_of_pairs(paired, _words(origins), truths, _words(paired_split), limit)
     if not material:
-        raise ConfigError("There is nothing to convert: give --recordings, --clips or --paired, and a split that has clips.")
+        raise ConfigError(
+            "There is nothing to convert: give --recordings, --clips or --paired, and a split that has clips."
+        )
     judge = None if no_judge else Judge(judge_folder)
     console = Console()
     gallery = _Gallery(package, recordings, out / "audio" if keep_audio else None)
@@ -96,7 +100,7 @@ def _instruments(index: dict[str, list[dict[str, dict[str, str]]]], origins: tup
 
 
 class _Gallery:
-    """Keeps the first conversion to each target, with a real recording of it, for the pictures; writes audio if asked."""
+    """Keeps the first conversion to each target, with a real recording of it, to be drawn; writes audio if asked."""
 
     def __init__(self, package: Package, recordings: Path | None, audio: Path | None) -> None:
         self.examples: list[Example] = []

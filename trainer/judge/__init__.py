@@ -36,7 +36,7 @@ Audio = NDArray[np.float32]
 
 @functools.cache
 def _mel() -> NDArray[np.float32]:
-    # A finer mel scale up to half the rate, cut to the bands whose centres lie between LOWEST_HZ and HIGHEST_HZ: what is
+    # A finer mel scale up to half the rate, cut to the bands with centres between LOWEST_HZ and HIGHEST_HZ: what is
     # above tells recording chains apart rather than instruments.
     bands = BANDS
     while True:
@@ -49,7 +49,7 @@ def _mel() -> NDArray[np.float32]:
 
 
 def log_mel(samples: Audio) -> NDArray[np.float32]:
-    """Mono samples at 24 kHz to (96, frames) in −1…1: +1 is the loudest band and frame, −1 is 70 dB or more below it."""
+    """Mono samples at 24 kHz to (96, frames) in −1…1: +1 is the loudest band and frame, −1 is 70 dB or more below."""
     if len(samples) < N_FFT:
         samples = np.pad(samples, (0, N_FFT - len(samples)))
     frames = np.lib.stride_tricks.sliding_window_view(samples, N_FFT)[::HOP] * window(N_FFT)
@@ -80,11 +80,15 @@ class Judge:
             about = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DataError(
-                f"The judge in {folder} cannot be read ({error}): train one with `retimbre train trainer/runs/classifier.toml`."
+                f"The judge in {folder} cannot be read ({error}): train one with `retimbre train classifier`."
             ) from error
         if hashlib.sha256(model).hexdigest() != about.get("sha256"):
-            raise DataError(f"{folder / 'classifier.onnx'} is not the file that classifier.json describes: take both anew.")
+            raise DataError(
+                f"{folder / 'classifier.onnx'} is not the file that classifier.json describes: take both anew."
+            )
         self.classes: tuple[str, ...] = tuple(about["classes"])
+        self.splits: tuple[str, ...] = tuple(about.get("splits", ()))
+        """The parts of the data that it was trained on."""
         self.accuracy: dict[str, float] = dict(about.get("accuracy", {}))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -117,7 +121,13 @@ _BEGINNINGS = {"guitar": "guitar", "voice": "voice", "saxophone": "saxophone", "
 
 
 def class_of(domain: str) -> str:
-    """The judge's word for a domain: guitars, voices and saxophones of every kind are one class each."""
+    """The judge's word for a domain: guitars, voices and saxophones of every (undistorted) kind are one class each.
+
+    `origin_NAME` is how a paired index calls a second source of an instrument that is a target too.
+    """
+    domain = domain.removeprefix("origin_")
+    if domain.endswith("distorted"):  # the amplifier is heard, not the guitar
+        return domain
     for ending, name in _ENDINGS.items():
         if domain.endswith(ending):
             return name

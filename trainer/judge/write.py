@@ -1,4 +1,4 @@
-"""`python -m trainer.judge.write RUN [--out FOLDER]`: make the judge's files of a trained classifier, with its accuracy.
+"""`python -m trainer.judge.write RUN [--out FOLDER]`: the judge's files from a trained classifier, with its accuracy.
 
 The accuracy is measured on real phrases that training never saw: every recording of the `test` split that is no single
 note (other players, rooms and microphones than any training source), and melodies of the validation sources' notes.
@@ -71,9 +71,9 @@ def main() -> None:
     recipe = load_classifier(given.run)
     data = recipe.config.data
     with tempfile.TemporaryDirectory() as draft:
-        write_judge(recipe.network, data.classes, {}, Path(draft))
+        write_judge(recipe.network, data, {}, Path(draft))
         measured = accuracy(Judge(Path(draft)), data.indexes)
-    write_judge(recipe.network, data.classes, measured, given.out)
+    write_judge(recipe.network, data, measured, given.out)
     for name, part in measured.items():
         print(f"{name}: {part['clips']} clips, right {part['overall']:.3f}, mean over classes {part['mean']:.3f}")  # noqa: T201
         for truth, share in part["right"].items():

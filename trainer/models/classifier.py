@@ -16,14 +16,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from realtime.errors import ConfigError
@@ -34,7 +34,8 @@ from trainer.recipe import Clip, Recipe, register
 
 SILENT_COLUMN = 1.0 - 2.0 * 40.0 / judge.FLOOR_DB  # 40 dB below the loudest band, on log_mel's scale
 INSTRUMENTS = (
-    "bassoon cello clarinet flute french_horn guitar harp organ piano saxophone trombone trumpet violin voice".split()
+    *("bassoon", "cello", "clarinet", "flute", "french_horn", "guitar", "harp"),
+    *("organ", "piano", "saxophone", "trombone", "trumpet", "violin", "voice"),
 )
 
 
@@ -43,7 +44,7 @@ class ClassifierData:
     """`[data]`: real recordings of every class."""
 
     indexes: tuple[Path, ...] = setting(meaning="indexes written by `retimbre prepare recordings`; all are merged")
-    classes: tuple[str, ...] = setting(tuple(INSTRUMENTS), "the instruments to tell apart")
+    classes: tuple[str, ...] = setting(INSTRUMENTS, "the instruments to tell apart")
     splits: tuple[str, ...] = setting(("train",), "the parts of the data that are learnt from")
     seconds: float = setting(2.0, "length of an excerpt", minimum=0.5, maximum=10.0)
     validation_excerpts: int = setting(16, "excerpts of each class that validation listens to", minimum=1)
@@ -108,7 +109,6 @@ class Classifier(Recipe):
     """The recipe: balanced classes, balanced sources, cross-entropy."""
 
     Config = ClassifierConfig
-    playable = False
     metric = "error"
     playable = False
 
@@ -231,29 +231,31 @@ _NO_PACKAGE = (
 )
 
 
-def write_judge(network: InstrumentNetwork, classes: tuple[str, ...], accuracy: Mapping[str, Any], folder: Path) -> None:
+def write_judge(network: InstrumentNetwork, data: ClassifierData, accuracy: Mapping[str, Any], folder: Path) -> None:
     """Write `classifier.onnx` and `classifier.json` for `trainer.judge.Judge`; `accuracy` is recorded as given."""
     network = network.cpu().eval()
     example = torch.zeros(1, 1, judge.BANDS, 77)
     buffer = io.BytesIO()
-    torch.onnx.export(
-        network, (example,), buffer, input_names=["x"], output_names=["logits"], dynamo=False,
-        dynamic_axes={"x": {3: "frames"}}, opset_version=17,
-    )
+    with warnings.catch_warnings():
+        # As in trainer.export: torch calls the tracing exporter old, but it folds batch normalisation away.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (example,),
+            cast("Any", buffer),
+            input_names=["x"],
+            output_names=["logits"],
+            dynamo=False,
+            dynamic_axes={"x": {3: "frames"}},
+            opset_version=17,
+        )
     model = buffer.getvalue()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "classifier.onnx").write_bytes(model)
-    about = {"classes": list(classes), "sha256": hashlib.sha256(model).hexdigest(), "accuracy": dict(accuracy)}
-    (folder / "classifier.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-
-
-def class_accuracy(
-    names: list[str], truth: list[str]
-) -> dict[str, float]:
-    """Share of recordings named right, per true class."""
-    return {
-        name: float(np.mean([n == t for n, t in zip(names, truth, strict=True) if t == name])) for name in sorted(set(truth))
+    about = {
+        "classes": list(data.classes),
+        "splits": list(data.splits),
+        "sha256": hashlib.sha256(model).hexdigest(),
+        "accuracy": dict(accuracy),
     }
-
-
-Probabilities = NDArray[np.float64]
+    (folder / "classifier.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
