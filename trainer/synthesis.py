@@ -77,7 +77,7 @@ class NoiseBank(nn.Module):
         centres = np.linspace(0, warp[-1], bands)
         weights = np.maximum(0, 1 - np.abs(warp[None] - centres[:, None]) / (centres[1] - centres[0]))
         self.register_buffer("band_matrix", torch.from_numpy(weights.astype(np.float32)), persistent=False)
-        # Inverse real DFT as two matrices, windowed; unit band amplitudes give noise of about unit variance.
+        # Inverse real DFT as two matrices, windowed; unit band amplitudes give noise of a full sine's power.
         angles = 2 * np.pi * np.outer(np.arange(bins), np.arange(2 * hop)) / (2 * hop)
         weight = np.where((np.arange(bins) == 0) | (np.arange(bins) == hop), 1.0, 2.0)[:, None] / math.sqrt(2 * hop)
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2 * hop) / (2 * hop))
@@ -85,7 +85,7 @@ class NoiseBank(nn.Module):
         self.register_buffer("inverse", torch.from_numpy(inverse.astype(np.float32)), persistent=False)
 
     def forward(self, bands: Tensor, clock: Tensor, tail: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """bands (batch, frames, bands), clock (batch, 2), tail (batch, hop) → samples (batch, frames, hop), …"""
+        """bands (batch, frames, bands), clock (batch, 2), tail (batch, hop) → samples (batch, frames, hop), both."""
         frames = bands.shape[1]
         steps = torch.arange(frames, dtype=clock.dtype, device=clock.device)
         rows = []
