@@ -317,9 +317,8 @@ class DuplexStream:
         if sink.is_jack:
             given_in, given_out = source.low_input_latency_ms, sink.low_output_latency_ms
             declared_in, declared_out = (round(ms * self._rate_hz / 1000) for ms in (given_in, given_out))
-            # JACK's own loopback driver passes a period on inside the cycle that it declares as playback latency
-            # (measured).
-            declared_out -= block if sink.name == "loopback" else 0
+            # JACK's own loopback driver passes a period on at once, whatever it declares (measured, -S or not).
+            declared_out = 0 if sink.name == "loopback" else declared_out
         else:
             declared_in, declared_out = (
                 round(seconds * self._rate_hz) if math.isfinite(seconds) else 0 for seconds in self._stream.latency

@@ -64,11 +64,29 @@ def jack_without_hardware(*, period: int, rate_hz: int, loopback: int = 4) -> It
             if server.poll() is None:
                 server.kill()
                 server.wait()
+                release_name(name)
             for key, value in before.items():
                 if value is None:
                     os.environ.pop(key, None)
                 else:
                     os.environ[key] = value
+
+
+def release_name(name: str) -> None:
+    """Give back what a killed server of this name still holds.
+
+    JACK knows eight servers at most, and a killed one counts until another of its name has ended in order: after eight
+    kills no server would start on this machine.
+    """
+    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen(["jackd", "-r", "-n", name, "-d", "dummy"], start_new_session=True, **quiet)
+    subprocess.run(["jack_wait", "-s", name, "-w", "-t", "3"], check=False, **quiet)
+    server.terminate()
+    try:
+        server.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def _wait_for_server(server: subprocess.Popen[bytes], name: str, log: Any) -> None:

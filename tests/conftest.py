@@ -71,6 +71,8 @@ def jack_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cal
             time.sleep(0.1)
         return server
 
+    from realtime.bench_live import release_name  # it may be the first to load numpy, which other tests need not
+
     yield start
     for server in servers:
         if server.process.poll() is None:
@@ -79,6 +81,8 @@ def jack_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cal
                 server.process.wait(timeout=5)
             except subprocess.TimeoutExpired:
                 server.kill()
+        if server.process.returncode:
+            release_name(server.name)
 
 
 def may_run_in_real_time() -> bool:
