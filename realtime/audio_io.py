@@ -10,6 +10,8 @@ own.
 A PortAudio error never leaves this module: it becomes a `DeviceError` whose sentence says what to do. After a sound
 server has died PortAudio's stop and close may hang for ever, so a stream belongs in a process that can be killed
 (`realtime.host`).
+
+Over 300 lines because choosing a card and opening it share the one place where PortAudio's errors become sentences.
 """
 
 from __future__ import annotations

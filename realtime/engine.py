@@ -8,6 +8,8 @@ process thousands of callbacks were late, with two processes none. For the same 
 callback and the worker, the cyclic garbage collector is off while sound runs, and the two sleep in a real-time class
 where that is allowed. After the death of a sound server PortAudio may hang in its close: the host then kills this
 process.
+
+Over 300 lines because the life of the stream, from a command to the end of the process, is one state machine.
 """
 
 from __future__ import annotations
