@@ -327,19 +327,18 @@ def floor(clips: Sequence[Clip], targets: Sequence[str], judge: Judge) -> dict[s
     }
 
 
-def ceiling(
-    path: Path, targets: Iterable[str], judge: Judge, splits: Sequence[str] = ("test", "validation")
-) -> dict[str, Any]:
-    """How the judge names the real targets: held-out phrases, and single notes sequenced into melodies, per target.
+def ceiling(path: Path, targets: Iterable[str], judge: Judge) -> dict[str, Any]:
+    """How the judge names the real targets: phrases it never heard, and single notes sequenced into melodies.
 
-    Notes are of the validation sources, or of the training sources where a target has no others ("seen": true).
+    Notes are of the validation sources, or of the training sources where a target has no others.
     """
     from trainer.excerpts import excerpt, load_bank
 
     result: dict[str, Any] = {}
+    unheard = [split for split in ("validation", "test") if split not in judge.splits]
     for target in targets:
         wanted = class_of(target)
-        phrases = [c for c in clips_of_recordings(path, splits) if class_of(c.domain) == wanted]
+        phrases = [c for c in clips_of_recordings(path, unheard) if class_of(c.domain) == wanted]
         named = [judge.name(clip.signal, clip.sample_rate) == wanted for clip in phrases]
         bank = load_bank([path], ("validation",), (wanted,))
         seen = wanted not in bank.sounds

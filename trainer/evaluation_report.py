@@ -21,22 +21,23 @@ from trainer.evaluate import Report, to_json
 Audio = NDArray[np.float32]
 COLUMNS = (
     ("clips", "clips", "{:d}"),
-    ("pitch_kept", "pitch kept", "{:.1%}"),
-    ("octave_errors", "octave off", "{:.1%}"),
-    ("onset_f", "onsets F", "{:.2f}"),
-    ("loudness_correlation", "loudness r", "{:.2f}"),
-    ("recognised", "recognised", "{:.0%}"),
-    ("distance_db", "distance dB", "{:.2f}"),
-    ("input_distance_db", "input's dB", "{:.2f}"),
-    ("distance_reduction", "smaller by", "{:.0%}"),
-    ("speed", "× real time", "{:.1f}"),
+    ("pitch_kept", "pitch", "{:.1%}"),
+    ("octave_errors", "octave", "{:.1%}"),
+    ("onset_f", "onset", "{:.2f}"),
+    ("loudness_correlation", "level r", "{:.2f}"),
+    ("recognised", "named", "{:.0%}"),
+    ("distance_db", "mel dB", "{:.2f}"),
+    ("input_distance_db", "input dB", "{:.2f}"),
+    ("distance_reduction", "less by", "{:.0%}"),
+    ("speed", "speed", "{:.1f}"),
 )
 
 HOW_MEASURED = (
-    f"Pitch is kept where a reference tracker (swift-f0) finds the output within {metrics.CENTS:.0f} cents of the "
-    "input plus the engine's own transposition, over the input's confident frames; onsets within 50 ms; distance is "
-    "the mean absolute difference of log-mel spectra to the aligned truth; recognised by `trainer.judge`, trained "
-    "apart from this model on real recordings."
+    "pitch: share of the input's confident frames where a reference tracker (swift-f0) finds the output within "
+    f"{metrics.CENTS:.0f} cents of the input plus the engine's own transposition; octave: share whole octaves off; "
+    "onset: F-measure within 50 ms; level r: correlation of the loudness contours; named: share of clips that "
+    "`trainer.judge`, trained apart on real recordings, takes for the target; mel dB: mean absolute difference of the "
+    "log-mel spectra to the aligned truth, input dB: the unconverted input's; speed: times real time."
 )
 
 
@@ -54,7 +55,7 @@ class Example:
 
 def rows_of(report: Report) -> list[tuple[str, list[str]]]:
     """(target, cells in the order of COLUMNS), the overall row last."""
-    rows = [*report.targets, {"target": "all", **report.overall}]
+    rows = [*(row for row in report.targets if row["clips"]), {"target": "all", **report.overall}]
     return [(row["target"] or "–", [_cell(row.get(key), form) for key, _, form in COLUMNS]) for row in rows]
 
 

@@ -14,6 +14,7 @@ import functools
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -89,7 +90,7 @@ class Judge:
         self.classes: tuple[str, ...] = tuple(about["classes"])
         self.splits: tuple[str, ...] = tuple(about.get("splits", ()))
         """The parts of the data that it was trained on."""
-        self.accuracy: dict[str, float] = dict(about.get("accuracy", {}))
+        self.accuracy: dict[str, Any] = dict(about.get("accuracy", {}))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
