@@ -57,7 +57,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One instrument that the model plays; `low_hz` to `high_hz` is its sounding range, for the choice of octave."""
+    """One instrument that the model plays; `low_hz` to `high_hz` is where the octave choice puts the playing."""
 
     name: str
     title: str

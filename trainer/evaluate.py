@@ -5,6 +5,8 @@
 Per conversion: pitch kept, onsets kept, loudness contour, the judge's verdict, and with an aligned truth the log-mel
 distance against the unconverted input's. Beside it stand the judge's ceiling (the real instruments) and its floor (the
 unconverted inputs), so that a share of recognised clips can be read. Pools are over frames for pitch, over clips else.
+
+Over 300 lines because what is measured and how it is pooled must be read together.
 """
 
 from __future__ import annotations

@@ -392,13 +392,13 @@ class Voice(Recipe):
         )
 
     def _target(self, name: str) -> Target:
+        """The target with the octave about the middle of its notes, where it sounds most like itself."""
         pitches = [r["midi"] for r in self.index["recordings"] if r["domain"] == name and r["midi"] is not None]
-        ends = (
-            [440 * 2 ** ((m - 69) / 12) for m in (min(pitches), max(pitches))]
-            if len(set(pitches)) > 1
-            else [None, None]
-        )
-        return Target(name, name.replace("_", " ").capitalize(), *ends)
+        title = name.replace("_", " ").capitalize()
+        if not pitches:
+            return Target(name, title)
+        low, high = (440 * 2 ** ((float(np.median(pitches)) + shift - 69) / 12) for shift in (-6.5, 6.5))
+        return Target(name, title, low, high)
 
     def _licences(self) -> str:
         used = {
