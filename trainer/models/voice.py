@@ -392,12 +392,12 @@ class Voice(Recipe):
         )
 
     def _target(self, name: str) -> Target:
-        """The target with the octave about the middle of its notes, where it sounds most like itself."""
+        """The target with the register about the middle of its notes, where it sounds most like itself."""
         pitches = [r["midi"] for r in self.index["recordings"] if r["domain"] == name and r["midi"] is not None]
         title = name.replace("_", " ").capitalize()
         if not pitches:
             return Target(name, title)
-        low, high = (440 * 2 ** ((float(np.median(pitches)) + shift - 69) / 12) for shift in (-6.5, 6.5))
+        low, high = (440 * 2 ** ((float(np.median(pitches)) + shift - 69) / 12) for shift in (-8.0, 8.0))
         return Target(name, title, low, high)
 
     def _licences(self) -> str:
