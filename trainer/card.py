@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtime.latency import latency
 from realtime.manifest import Manifest
+from realtime.package import Package, write_package
 from trainer.monitor import read_metrics, spectrogram_picture
 from trainer.recipe import Clip, Recipe
 
@@ -101,6 +103,39 @@ def _draw_curves(records: Sequence[dict[str, Any]]) -> Figure:
         axis.tick_params(labelsize=6)
         axis.legend(fontsize=6)
     return figure
+
+
+def with_section(package: Package, title: str, text: str, pictures: Mapping[str, bytes]) -> Package:
+    """Write `text` (Markdown) and its pictures into the package's card under `## title`, replacing what stood there."""
+    kept = {
+        name: (package.folder / name).read_bytes()
+        for name in package.manifest.files
+        if name.endswith(".png") and not name.startswith(_slug(title) + "-")
+    }
+    named = {f"{_slug(title)}-{name}": data for name, data in pictures.items()}
+    for name in pictures:
+        text = text.replace(f"]({name})", f"]({_slug(title)}-{name})")
+    before, _, rest = package.card().partition(f"## {title}\n")
+    _, heading, after = rest.partition("\n## ")
+    card = f"{before.rstrip()}\n\n## {title}\n\n{text.strip()}\n{heading}{after}"
+    return write_package(package.folder, package.manifest, package.model, package.golden(), card, kept | named)
+
+
+def smaller(path: Path) -> bytes:
+    """The picture in `path` with 64 colours, halved until it fits beside a model."""
+    from PIL import Image
+
+    picture = Image.open(path).convert("RGB")
+    while True:
+        out = io.BytesIO()
+        picture.quantize(64).save(out, "PNG", optimize=True)
+        if out.tell() <= LARGEST_PICTURE:
+            return out.getvalue()
+        picture = picture.resize((picture.width * 3 // 4, picture.height * 3 // 4))
+
+
+def _slug(title: str) -> str:
+    return "-".join(re.findall(r"[a-z0-9]+", title.lower()))[:40]
 
 
 def _png(figure: Figure) -> bytes:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from trainer.evaluation_report import Example
 
 MOST_PICTURES = 6
+PICTURES_IN_CARD = 4
 
 
 def register(app: typer.Typer) -> None:
@@ -46,6 +47,7 @@ def evaluate(
     keep_audio: Annotated[
         bool, typer.Option("--keep-audio", help="Write every converted clip below OUT/audio.")
     ] = False,
+    card: Annotated[str, typer.Option(help="Also write the results into the package's card, under this heading.")] = "",
 ) -> None:
     """Measure a package on sound it was not trained on: pitch, onsets, loudness, timbre, speed; table, pictures."""
     from rich.console import Console
@@ -87,6 +89,17 @@ def evaluate(
         report.judge["ceiling"] = work.ceiling(recordings, wanted or known, judge)
     write_report(report, out, gallery.examples)
     print_report(report, console)
+    if card:
+        from trainer.card import smaller, with_section
+
+        text = (out / "report.md").read_text(encoding="utf-8").partition("\n")[2]
+        shown = ["targets.png", *(f"clip_{number}.png" for number in range(1, len(gallery.examples) + 1))][
+            :PICTURES_IN_CARD
+        ]
+        text = "\n".join(
+            line for line in text.split("\n") if not line.startswith("![") or any(n in line for n in shown)
+        )
+        with_section(package, card, text, {name: smaller(out / name) for name in shown})
     console.print(f"{out / 'report.md'}, report.json and {1 + len(gallery.examples)} pictures beside it")
 
 
