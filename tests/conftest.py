@@ -9,13 +9,19 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+# Two processes that compile the same library function at the same moment can spoil a shared cache (seen as a crash in
+# librosa's peak picking), so each keeps its own; set before anything imports numba.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    _CACHE = Path(__file__).parents[1] / ".pytest_cache" / "numba" / os.environ["PYTEST_XDIST_WORKER"]
+    os.environ["NUMBA_CACHE_DIR"] = str(_CACHE)
 
 _NUMBERS = itertools.count()
 _START_SECONDS = 20.0
