@@ -21,7 +21,6 @@ Streaming: one state vector holds GRU memory, oscillator phase, the frame before
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,16 +28,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from realtime.errors import ConfigError, DataError
+from realtime.errors import DataError
 from realtime.features import PitchLoudnessFeatures, SamplesFeatures
 from realtime.manifest import Control, Licences, Manifest, State, Target
 from trainer import melodies
 from trainer.config import RunConfig, setting
+from trainer.data import Recording, Recordings, read_recording
 from trainer.recipe import Clip, Recipe, register
 from trainer.spectral import SpectralDiscriminator, SpectralLoss
 from trainer.synthesis import NOISE_TABLE_ROWS, NoiseBank, Room, harmonic_waves, oscillate
@@ -181,8 +180,8 @@ class Voice(Recipe):
 
     def __init__(self, config: VoiceConfig, run: RunConfig) -> None:
         super().__init__(config, run)
-        self.index = _read_index(config.data.index)
-        self.rate = int(self.index["sample_rate"])
+        self.recordings = Recordings.read(config.data.index)
+        self.rate = self.recordings.sample_rate
         model = config.model
         self.features = PitchLoudnessFeatures(model.hop, model.delay_samples, model.f0_min_hz, model.f0_max_hz)
         self.voice = VoiceNetwork(model, len(config.data.targets), self.rate).to(self.device)
@@ -214,12 +213,9 @@ class Voice(Recipe):
         return [self._make_passages(number, name) for number, name in enumerate(self.config.data.targets)]
 
     def _recordings(self, domain: str, split: str) -> list[tuple[NDArray[np.float32], float | None]]:
-        folder = self.config.data.index.parent
-        return [
-            (soundfile.read(folder / r["file"], dtype="float32")[0], r["midi"])
-            for r in self.index["recordings"]
-            if r["domain"] == domain and r["split"] == split
-        ]
+        """Sound and, for a single note, its pitch."""
+        rows = [row for row in self.recordings.rows if row.domain == domain and row.split == split]
+        return [(read_recording(row.path), row.midi) for row in rows]
 
     def _make_passages(self, number: int, domain: str) -> list[melodies.Passage]:
         data, rng = self.config.data, np.random.default_rng([self.run.seed, number])
@@ -227,7 +223,7 @@ class Voice(Recipe):
         notes = [melodies.Note(melodies.from_onset(a, self.rate), m) for a, m in recordings if m is not None]
         phrases = [a for a, m in recordings if m is None and len(a) > self.rate]
         if not notes and not phrases:
-            known = ", ".join(sorted({r["domain"] for r in self.index["recordings"]}))
+            known = ", ".join(self.recordings.domains())
             raise DataError(f"{data.index} has no training recordings of {domain!r}: use some of {known}")
         made: list[melodies.Passage] = []
         wanted = max(1, round(data.minutes * 60 / data.passage_seconds))
@@ -393,28 +389,26 @@ class Voice(Recipe):
 
     def _target(self, name: str) -> Target:
         """The target with the register about the middle of its notes, where it sounds most like itself."""
-        pitches = [r["midi"] for r in self.index["recordings"] if r["domain"] == name and r["midi"] is not None]
+        pitches = [row.midi for row in self.recordings.rows if row.domain == name and row.midi is not None]
         title = name.replace("_", " ").capitalize()
         if not pitches:
             return Target(name, title)
         low, high = (440 * 2 ** ((float(np.median(pitches)) + shift - 69) / 12) for shift in (-8.0, 8.0))
         return Target(name, title, low, high)
 
+    def _learnt(self) -> list[Recording]:
+        """The recordings that are trained on."""
+        return [r for r in self.recordings.rows if r.domain in self.config.data.targets and r.split == "train"]
+
     def _licences(self) -> str:
-        used = {
-            r["licence"]
-            for r in self.index["recordings"]
-            if r["domain"] in self.config.data.targets and r["split"] == "train"
-        }
-        return "; ".join(sorted(str(licence) for licence in used if licence)) or "the owner's own recordings"
+        return "; ".join(sorted({r.licence for r in self._learnt() if r.licence})) or "the owner's own recordings"
 
     def card(self) -> str:
         """What it is and what it was trained on."""
         lines = [f"- {name}" for name in self.config.data.targets]
         sources: dict[str, set[str]] = {}
-        for r in self.index["recordings"]:
-            if r["domain"] in self.config.data.targets and r["split"] == "train":
-                sources.setdefault(f"{r['domain']}: {r['source']}", set()).add(str(r["licence"]))
+        for r in self._learnt():
+            sources.setdefault(f"{r.domain}: {r.source}", set()).add(str(r.licence))
         return "\n".join(
             [
                 "A harmonic-plus-noise decoder (Engel et al. 2020) driven by pitch and loudness, one note at a time.",
@@ -429,7 +423,7 @@ class Voice(Recipe):
     def tiny(cls, material: Path) -> VoiceConfig:
         """A few seconds of two targets, a small network."""
         index = material / "recordings" / "index.json"
-        domains = tuple(sorted({r["domain"] for r in _read_index(index)["recordings"]}))[:2]
+        domains = Recordings.read(index).domains()[:2]
         return VoiceConfig(
             data=VoiceData(index, domains, minutes=0.1, passage_seconds=2.0),
             model=VoiceModel(hidden=16, harmonics=8, noise_bands=8, room_taps=32),
@@ -446,17 +440,3 @@ def harmonic_distance(made_db: Tensor, real_db: Tensor, x: Tensor) -> Tensor:
     audible = ((real_db - loudest + 60) / 60).clamp(0.05, 1.0) * ((real_db + 110) / 30).clamp(0.0, 1.0)
     weight = audible * ((x[:, 2] - 0.7) / 0.2).clamp(0.0, 1.0)[..., None] * (real_db > -119)
     return ((made_db - real_db).abs() * weight).sum() / (weight.sum() + 1.0)
-
-
-def _read_index(path: Path) -> dict[str, Any]:
-    try:
-        index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if index["recordings"] and index["sample_rate"]:
-            return index
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be read ({error.strerror}): make it with `retimbre prepare recordings`"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is not an index of recordings: make it with `retimbre prepare recordings`") from error
-    raise DataError(f"{path} lists no recordings: make it with `retimbre prepare recordings`")
