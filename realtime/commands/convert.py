@@ -93,7 +93,8 @@ def convert(
         errors.print(f"Stopped: {done} of {len(tasks)} files are done, and nothing is half-written.", markup=False)
         raise typer.Exit(130) from None
     elapsed = time.perf_counter() - began
-    failures = [result for result in finished if result.failure]
+    # In the order of the files, not of the processes that met them.
+    failures = sorted((r for r in finished if r.failure), key=lambda r: r.task.source)
     seconds = sum(result.seconds for result in finished)
     for result in failures:
         errors.print(f"retimbre: {result.failure}", style="red", markup=False, soft_wrap=True)
