@@ -44,6 +44,7 @@ class PairedSettings:
     legato_overlap: float = 0.0
     release: float = 0.15
     reach: int = 3
+    note_rate: int | None = None
     fold: bool = True
     longest: float = 0.0
     subtype: str = "PCM_16"
@@ -58,6 +59,10 @@ class PairedSettings:
             (0 <= self.velocity_curve <= 4, f"The velocity curve {self.velocity_curve:g}: choose 0 to 4"),
             (0 <= self.legato_overlap <= 1, f"The legato overlap {self.legato_overlap:g}: choose 0 to 1 s"),
             (0.001 <= self.release <= 10, f"The release {self.release:g}: choose 0.001 to 10 s"),
+            (
+                self.note_rate is None or 8000 <= self.note_rate <= 192000,
+                f"The rate of notes {self.note_rate} Hz: choose 8000 to 192000",
+            ),
             (0 <= self.reach <= 12, f"The reach {self.reach}: choose 0 to 12 semitones"),
         )
         for holds, sentence in checks:
@@ -153,8 +158,9 @@ def find_pieces(folders: Sequence[Path], splits: SplitSettings, *, count: int = 
 
 
 @lru_cache(maxsize=16)
-def _instrument(notes: tuple[SingleNote, ...], sample_rate: int, reach: int) -> Instrument:
-    return Instrument(notes, sample_rate, reach)  # one per process and instrument: pieces share its loaded notes
+def instrument_of(notes: tuple[SingleNote, ...], settings: PairedSettings) -> Instrument:
+    """The notes ready to be played; one per process and instrument: pieces share its loaded notes."""
+    return Instrument(notes, settings.sample_rate, settings.reach, settings.note_rate)
 
 
 def score_of(
@@ -179,7 +185,7 @@ def render_piece(
     key = digest.hexdigest()
     if done is not None and done["key"] == key and all((out / name).is_file() for name in done["files"].values()):
         return {**done, **described, "kept": True}
-    instruments = [_instrument(voice.notes, settings.sample_rate, settings.reach) for voice in voices]
+    instruments = [instrument_of(voice.notes, settings) for voice in voices]
     try:
         notes, folded, dropped = score_of(piece, instruments, settings)
     except DataError as error:
@@ -213,7 +219,7 @@ def prepare_pairs(
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> PreparedPairs:
     """Render every piece with every instrument and write OUT/index.json; DataError when they share no pitch."""
-    instruments = [_instrument(voice.notes, settings.sample_rate, settings.reach) for voice in voices]
+    instruments = [instrument_of(voice.notes, settings) for voice in voices]
     if not any(all(instrument.reaches(midi) for instrument in instruments) for midi in range(128)):
         ranges = ", ".join(
             f"{v.name} {i.pitches[0]} to {i.pitches[-1]}" for v, i in zip(voices, instruments, strict=True)

@@ -120,10 +120,9 @@ def _paired_picture(
     import soundfile
     from matplotlib.figure import Figure
 
-    from trainer.paired import score_of
-    from trainer.sampler import Instrument
+    from trainer.paired import instrument_of, score_of
 
-    notes, _, _ = score_of(piece, [Instrument(v.notes, settings.sample_rate, settings.reach) for v in voices], settings)
+    notes, _, _ = score_of(piece, [instrument_of(v.notes, settings) for v in voices], settings)
     figure = Figure(figsize=(11, 2.6 * len(voices)), layout="constrained")
     for axes, voice in zip(np.atleast_1d(figure.subplots(len(voices), 1, sharex=True)), voices, strict=True):
         sound, rate = soundfile.read(out / pair["files"][voice.name], frames=round(seconds * settings.sample_rate))

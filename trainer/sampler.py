@@ -129,9 +129,13 @@ def lengthen(signal: FloatArray, length: int, sample_rate: int) -> FloatArray:
 class Instrument:
     """Single notes of one instrument, ready to be played at `sample_rate`."""
 
-    def __init__(self, notes: Sequence[SingleNote], sample_rate: int, reach: int = 3) -> None:
+    def __init__(
+        self, notes: Sequence[SingleNote], sample_rate: int, reach: int = 3, note_rate: int | None = None
+    ) -> None:
+        """reach: semitones; note_rate: no content above half of it, as if the notes had been recorded so."""
         self.notes = tuple(notes)
         self.sample_rate = sample_rate
+        self.note_rate = note_rate
         self.reach = reach
         self.pitches = sorted({note.midi for note in notes})
         self._sound = lru_cache(maxsize=256)(self._load)
@@ -167,6 +171,8 @@ class Instrument:
     def _load(self, path: Path, semitones: int) -> FloatArray:
         samples, rate = read_sound(path)
         mono = samples.mean(axis=1)
+        if self.note_rate is not None and self.note_rate < rate:
+            mono, rate = soxr.resample(mono, rate, self.note_rate, quality="VHQ"), self.note_rate
         # played faster it sounds higher: the same samples, taken for a higher rate
         played_rate = rate * 2 ** (semitones / 12)
         if played_rate != self.sample_rate:

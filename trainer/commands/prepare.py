@@ -113,6 +113,10 @@ def paired(
     legato_overlap: Annotated[float, typer.Option(help="Seconds that a note reaches into the next.")] = 0.0,
     release: Annotated[float, typer.Option(help="Seconds in which a note fades after its end.")] = 0.15,
     reach: Annotated[int, typer.Option(help="Semitones that a recorded note may be transposed by.")] = 3,
+    note_rate: Annotated[
+        int | None,
+        typer.Option(help="Take the notes at this rate first, Hz: 16000, as NSynth's, leaves nothing above 8 kHz."),
+    ] = None,
     out_of_range: Annotated[
         str, typer.Option(help="Notes that an instrument lacks: fold (by octaves) or drop, for all instruments alike.")
     ] = "fold",
@@ -148,7 +152,8 @@ def paired(
     named = _pairs(instrument, "--instrument")
     settings = PairedSettings(
         sample_rate=rate, speed=speed, duration_rate=duration_rate, transpose=transpose, velocity_curve=velocity_curve,
-        legato_overlap=legato_overlap, release=release, reach=reach, fold=out_of_range == "fold", longest=longest,
+        legato_overlap=legato_overlap, release=release, reach=reach, note_rate=note_rate,
+        fold=out_of_range == "fold", longest=longest,
     )  # fmt: skip
     rules = read_split_file(split_file) if split_file else ()
     chosen = find_pieces(midi, SplitSettings(rules, validation, test, seed), count=pieces)
