@@ -27,12 +27,23 @@ RANGES: Mapping[str, tuple[float, float, str]] = {
     "output_gain_db": (-60.0, 40.0, "dB"),
     "transpose_semitones": (-48.0, 48.0, "semitones"),
     "player_level_db": (-80.0, 0.0, "dB"),
+    "highpass_hz": (0.0, 1000.0, "Hz"),
+    "gate_db": (-100.0, 0.0, "dB"),
+    "gate_hysteresis_db": (0.0, 24.0, "dB"),
+    "compressor_db": (-60.0, 0.0, "dB"),
+    "compressor_ratio": (1.0, 20.0, ""),
+    "compressor_attack_ms": (1.0, 100.0, "ms"),
+    "compressor_release_ms": (10.0, 2000.0, "ms"),
+    "compressor_makeup_db": (0.0, 24.0, "dB"),
+    "leveller_db": (-60.0, 0.0, "dB"),
+    "ceiling_db": (-24.0, 0.0, "dB"),
 }
+GATE_OFF_DB = -100.0
 
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """Everything adjustable of one chain.
+    """Everything adjustable of one chain, and of the strip in front of it and behind it (`realtime.strip`).
 
     mix: 0 is the delayed input alone, 1 the model alone; linear in amplitude, so that equal signals sum to themselves.
     input_gain_db, output_gain_db: before everything, after everything.
@@ -42,6 +53,16 @@ class Controls:
     octave: "auto" adds whole octaves so that the playing lies in the target's range; "off" leaves the pitch. It changes
         nothing where the package declares no range.
     player_level_db: the loudness, in dBFS, that counts as the player's forte, hence as 0 dB to the model.
+
+    The strip; its levels are RMS in dBFS (a full sine is −3 dB), those before the model after the input gain:
+    highpass_hz: everything below is taken away, 12 dB per octave. 0: off.
+    gate_db: what is quieter becomes silence. −100: off.
+    gate_hysteresis_db: an open gate stays open until the level is this far below `gate_db`.
+    compressor_db: above it a rise of `compressor_ratio` dB becomes a rise of 1 dB. 0: off.
+    compressor_attack_ms, compressor_release_ms: time constants of less and of more gain.
+    compressor_makeup_db: gain after the compressor, while it is on.
+    leveller_db: the loudness that the output is slowly brought to, before the output gain. 0: off.
+    limiter, ceiling_db: with it no sample leaves louder than the ceiling, and from 1 dB below it they bend.
     """
 
     mix: float = 1.0
@@ -52,12 +73,24 @@ class Controls:
     transpose_semitones: float = 0.0
     octave: Octave = "auto"
     player_level_db: float = -20.0
+    highpass_hz: float = 0.0
+    gate_db: float = GATE_OFF_DB
+    gate_hysteresis_db: float = 6.0
+    compressor_db: float = 0.0
+    compressor_ratio: float = 4.0
+    compressor_attack_ms: float = 5.0
+    compressor_release_ms: float = 120.0
+    compressor_makeup_db: float = 0.0
+    leveller_db: float = 0.0
+    limiter: bool = True
+    ceiling_db: float = 0.0
 
     def __post_init__(self) -> None:
         for name, (low, high, unit) in RANGES.items():
             _checked_number(name, getattr(self, name), low, high, unit)
-        if not isinstance(self.bypass, bool):
-            raise ConfigError(f"The control bypass is {self.bypass!r}, but it must be true or false.")
+        for name in ("bypass", "limiter"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"The control {name} is {getattr(self, name)!r}, but it must be true or false.")
         if self.octave not in get_args(Octave):
             raise ConfigError(f"The control octave is {self.octave!r}, but it must be 'auto' or 'off'.")
         if self.target is not None:

@@ -28,9 +28,10 @@ def test_refuses_an_unknown_control() -> None:
 
 
 def test_refuses_wrong_kinds() -> None:
-    """Bypass must be a truth value and octave one of its words."""
-    with pytest.raises(ConfigError, match="bypass"):
-        Controls.from_mapping({"bypass": 1})
+    """Bypass and limiter must be truth values and octave one of its words."""
+    for name in ("bypass", "limiter"):
+        with pytest.raises(ConfigError, match=f"control {name} is 1, but it must be true or false"):
+            Controls.from_mapping({name: 1})
     with pytest.raises(ConfigError, match="octave"):
         Controls.from_mapping({"octave": "up"})
 
@@ -53,7 +54,7 @@ def test_refuses_weights_that_are_no_blend(weights: tuple[float, ...]) -> None:
 
 def test_plain_values_come_back() -> None:
     """Controls survive JSON unchanged."""
-    controls = Controls(mix=0.25, target=(1.0, 3.0), octave="off", bypass=True, player_level_db=-31.5)
+    controls = Controls(mix=0.25, target=(1.0, 3.0), octave="off", bypass=True, player_level_db=-31.5, limiter=False)
     assert Controls.from_mapping(json.loads(json.dumps(controls.to_mapping()))) == controls
 
 
