@@ -32,3 +32,7 @@ class DataError(RetimbreError):
 
 class EngineError(RetimbreError):
     """The engine process did not start, stopped answering, or refused a command."""
+
+
+class PluginError(RetimbreError):
+    """A plugin that is missing, cannot run here, or broke."""
