@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from realtime.chain import Chain
 from realtime.convert import convert_signal
-from realtime.deadline import choose_slack, warm_up
+from realtime.deadline import choose_place, warm_up
 from realtime.errors import EngineError
 from realtime.latency import latency
 from realtime.meters import Histogram, Meters, Times
@@ -117,7 +117,7 @@ def bench_model(
 
 def _place(warm: Times, block_s: float, step_s: float) -> str:
     try:
-        return "worker" if choose_slack(warm, block_s=block_s, step_s=step_s) else "callback"
+        return "worker" if choose_place(warm, block_s=block_s, step_s=step_s).slack else "callback"
     except EngineError:
         return "nowhere: it is slower than the sound"
 

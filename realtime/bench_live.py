@@ -191,7 +191,8 @@ def bench_live(
             while (played := time.monotonic() - began) < seconds:
                 time.sleep(min(_REPORT_EVERY_S, seconds - played))
                 if host.snapshot().stalled or not host.alive:
-                    raise EngineError(" ".join(host.events()) or "The engine ended while it was measured: start again.")
+                    told = " ".join(event.sentence for event in host.events() if event.sentence)
+                    raise EngineError(told or "The engine ended while it was measured: start again.")
                 if progress is not None:
                     progress(played)
             after = host.snapshot()

@@ -11,8 +11,10 @@ Control thread, before the stream is armed.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -24,17 +26,18 @@ from realtime.scheduling import real_time
 
 LIVE_FACTOR = 1.6
 """Live calls, with sleep between them, take longer than calls in a row: by 1.2 to 2, measured."""
-_CALLBACK_SHARE = 0.7
+CALLBACK_SHARE = 0.7
 _ROUNDS, _ROUND_STEPS, _ROUND_S, _PAUSE_S = 8, 250, 0.25, 0.005
 _SETTLING_STEPS = 20
 
 
-def warm_up(chain: Stepper) -> Times:
+def warm_up(chain: Stepper, *, beside_sound: bool = False) -> Times:
     """Run the chain on a test sound until everything is compiled, loaded and timed; then forget the sound.
 
     Of eight rounds the one with the shortest tail counts: what the model itself needs comes back in each round, what
     another process took away once does not. Where it is allowed the rounds run in a real-time class, as the callback
-    will, under every sound server's priority and with pauses.
+    will, under every sound server's priority and with pauses. Not so `beside_sound` that already runs in this process
+    and must not be kept waiting for the interpreter.
     """
     step = chain.step_samples
     sound = np.random.default_rng(0).standard_normal(step).astype(np.float32) * np.float32(0.01)
@@ -42,7 +45,7 @@ def warm_up(chain: Stepper) -> Times:
     out = np.zeros(step, np.float32)
     for _ in range(_SETTLING_STEPS):
         chain.process(sound, out)
-    with real_time():
+    with contextlib.nullcontext() if beside_sound else real_time():
         rounds = [_time_round(chain, sound, out) for _ in range(_ROUNDS)]
     chain.reset()
     return min(rounds, key=lambda times: times.p999_us)
@@ -62,12 +65,25 @@ def _time_round(chain: Stepper, sound: np.typing.NDArray[np.float32], out: np.ty
     return times.times()
 
 
-def choose_slack(
-    warm: Times, *, block_s: float, step_s: float, where: Literal["auto", "callback", "worker"] = "auto"
-) -> int:
-    """Blocks of slack for a worker; 0 runs the model in the callback.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a model runs: blocks of slack (0: in the callback), and why, in a sentence."""
 
-    warm: times of one step. block_s, step_s: seconds of sound in a block and in a step.
+    slack: int
+    why: str
+
+
+def choose_place(
+    warm: Times,
+    *,
+    block_s: float,
+    step_s: float,
+    where: Literal["auto", "callback", "worker"] = "auto",
+    slack: int | None = None,
+) -> Place:
+    """The thread and the slack for a model.
+
+    warm: times of one step. block_s, step_s: seconds of sound in a block and in a step. where, slack: what was asked.
     Raises `EngineError` when no slack would help because the model is slower than the sound.
     """
     load = warm.p50_us * 1e-6 / step_s
@@ -77,9 +93,15 @@ def choose_slack(
             "model, or convert files with it."
         )
     need_s = warm.p999_us * 1e-6 * math.ceil(block_s / step_s - 1e-9) * LIVE_FACTOR
-    if where == "callback" or (where == "auto" and need_s <= _CALLBACK_SHARE * block_s):
-        return 0
-    return max(1, math.ceil(need_s / block_s))
+    told = f"it needs up to {need_s * 1e3:.2f} ms of each block of {block_s * 1e3:.2f} ms"
+    if slack is not None:
+        return Place(slack, f"A slack of {slack} was asked for ({told}).")
+    if where == "callback":
+        return Place(0, f"The callback was asked for ({told}).")
+    if where == "auto" and need_s <= CALLBACK_SHARE * block_s:
+        return Place(0, f"The model runs in the callback, because {told}.")
+    blocks = max(1, math.ceil(need_s / block_s))
+    return Place(blocks, f"The model runs in a worker, {blocks} blocks later, because {told}.")
 
 
 def nearly_too_slow(warm: Times, step_s: float) -> bool:

@@ -1,6 +1,6 @@
 """The other side of the engine process: start it, tell it, look at it, and end it even when it hangs.
 
-    host = Host();  running = host.open(StreamSettings("voice"));  host.set_controls(…);  host.snapshot();  host.close()
+    host = Host();  running = host.open(StreamSettings("voice"));  host.set_controls(…);  host.events();  host.close()
 
 A host never waits for audio: requests go through a pipe with a deadline, meters are read from shared memory. An
 engine that does not answer or end in time is killed, which is the only cure when a sound server has died under
@@ -13,16 +13,30 @@ import contextlib
 import multiprocessing
 import time
 from collections import deque
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from realtime.controls import Controls
 from realtime.errors import EngineError
-from realtime.messages import Event, Refusal, Reply, Request, Running, StreamSettings, What
+from realtime.messages import (
+    Event,
+    Learn,
+    MidiSettings,
+    ModelChange,
+    PluginChange,
+    Plugins,
+    Recording,
+    Refusal,
+    Reply,
+    Request,
+    Running,
+    StreamSettings,
+    decode_answer,
+)
 from realtime.meters import Meters, Snapshot, Times, shared_memory
+from realtime.midi_map import MidiMap
 
-__all__ = ["Host", "Running", "Snapshot", "StreamSettings", "Times"]
+__all__ = ["Event", "Host", "Running", "Snapshot", "StreamSettings", "Times"]
 
 OPEN_TIMEOUT_S = 90.0  # the first load of a large model on a slow disk, and numba's first compilation
 ANSWER_TIMEOUT_S = 5.0
@@ -39,7 +53,7 @@ class Host:
         self._process: Any = None
         self._pipe: Any = None
         self._number = 0
-        self._said: deque[str] = deque(maxlen=100)
+        self._said: deque[Event] = deque(maxlen=1000)
         self.killed = False
         """Whether the last engine had to be killed because it did not end."""
 
@@ -72,14 +86,42 @@ class Host:
         """Hand new controls to the chain."""
         self._ask("controls", controls)
 
+    def change_model(self, model: str, controls: Controls | None = None) -> None:
+        """Begin to load another model, which is crossfaded in; a `running` or `refused` event tells the end."""
+        self._ask("model", ModelChange(model, controls or Controls()))
+
+    def change_slack(self, blocks: int | None) -> None:
+        """Give the model's worker so many blocks of time (0: the callback; None: as measured)."""
+        self._ask("slack", blocks)
+
     def mute(self, muted: bool) -> None:
         """Silence the output, or let it sound again."""
         self._ask("mute", muted)
 
-    def record(self, path: Path | None) -> str | None:
+    def record(self, recording: Recording | None) -> str | None:
         """Record into a new .wav file, or end with None; a sentence about the one that ended comes back."""
-        problem: str | None = self._ask("record", path, CLOSE_TIMEOUT_S)
+        problem: str | None = self._ask("record", recording, CLOSE_TIMEOUT_S)
         return problem
+
+    def change_plugins(self, plugins: Plugins) -> None:
+        """Begin to exchange the plugins; a `running` or `refused` event tells the end."""
+        self._ask("plugins", plugins)
+
+    def change_plugin(self, change: PluginChange) -> None:
+        """Turn a knob of one plugin."""
+        self._ask("plugin", change)
+
+    def set_midi(self, settings: MidiSettings | None) -> None:
+        """Open another MIDI input and source, or none."""
+        self._ask("midi", settings, OPEN_TIMEOUT_S)
+
+    def set_map(self, bindings: MidiMap) -> None:
+        """Other bindings of MIDI controllers."""
+        self._ask("map", bindings)
+
+    def learn(self, control: str | None, *, any_channel: bool = True) -> None:
+        """Bind a control to the next controller that moves; a `learnt` event tells. None: wait no more."""
+        self._ask("learn", Learn(control, any_channel))
 
     @property
     def meters(self) -> Meters:
@@ -90,13 +132,13 @@ class Host:
         """What the meters show now."""
         return self._meters.snapshot()
 
-    def events(self) -> list[str]:
-        """What the engine had to say since the last call, in sentences; its end is one of them."""
+    def events(self) -> list[Event]:
+        """What the engine had to tell since the last call; its end is one of them."""
         try:
             while self._pipe is not None and self._pipe.poll():
-                self._take(self._pipe.recv())
+                self._take(self._pipe.recv_bytes(), None)
         except (EOFError, OSError):
-            self._said.append(self._end_sentence())
+            self._said.append(Event("said", self._end_sentence()))
             self._forget()
         said = list(self._said)
         self._said.clear()
@@ -108,7 +150,7 @@ class Host:
         if self._process is None:
             return
         with contextlib.suppress(OSError):  # it may have ended by itself
-            self._pipe.send(Request(0, "close"))
+            self._pipe.send_bytes(Request(0, "close").encode())
         self._process.join(timeout_s)
         if self._process.is_alive():
             self.killed = True
@@ -129,15 +171,15 @@ class Host:
         self._process.start()
         theirs.close()
 
-    def _ask(self, what: What, value: Any = None, timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
+    def _ask(self, what: str, value: Any = None, timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
         if self._pipe is None:
             raise EngineError("The engine is not running: open a stream first.")
         self._number += 1
         deadline = time.monotonic() + timeout_s
         try:
-            self._pipe.send(Request(self._number, what, value))
+            self._pipe.send_bytes(Request(self._number, what, value).encode())
             while self._pipe.poll(max(0.0, deadline - time.monotonic())):
-                answer = self._take(self._pipe.recv())
+                answer = self._take(self._pipe.recv_bytes(), what)
                 if isinstance(answer, Refusal) and answer.number == self._number:
                     raise answer.to_error()
                 if isinstance(answer, Reply) and answer.number == self._number:
@@ -152,15 +194,16 @@ class Host:
             "start the stream again."
         )
 
-    def _take(self, message: object) -> object:
-        if isinstance(message, Event):
-            self._said.append(message.sentence)
-        return message
+    def _take(self, data: bytes, asked: str | None) -> Event | Reply | Refusal:
+        answer = decode_answer(data, asked)
+        if isinstance(answer, Event):
+            self._said.append(answer)
+        return answer
 
     def _drain(self) -> None:
         try:
             while self._pipe.poll():
-                self._take(self._pipe.recv())
+                self._take(self._pipe.recv_bytes(), None)
         except (EOFError, OSError):
             return
 

@@ -1,6 +1,6 @@
 """The latency law: one function that says how late the output is, part by part, asserted by an impulse.
 
-    total = device_in + buffering + slack + analysis + lookahead + model + feature + resampler + device_out
+    total = device_in + buffering + slack + analysis + lookahead + model + feature + resampler + plugins + device_out
 
     buffering  = step - gcd(block, step)     the sound card's blocks do not fill whole model steps
     slack      = samples queued on purpose between a worker thread and the callback
@@ -9,6 +9,7 @@
     model      = what the network itself delays by, as the manifest declares
     feature    = what the pitch and loudness estimate delays by, as the manifest declares
     resampler  = both stream resamplers, when the sound card's rate is not the model's
+    plugins    = what the plugins around the model report
 
 With a rate of its own, the sound card's block still buffers by a whole number of its own samples; the parts that are
 counted at the model's rate become fractions of them. Any thread; nothing here touches a device.
@@ -41,6 +42,7 @@ class Latency:
     model: float = 0
     feature: float = 0
     resampler: float = 0
+    plugins: float = 0
     device_out: float = 0
 
     def parts(self) -> dict[str, float]:
@@ -75,12 +77,13 @@ def latency(
     device_in: int = 0,
     device_out: int = 0,
     slack: int = 0,
+    plugins: int = 0,
 ) -> Latency:
     """The law for one package, alone or behind a sound card.
 
     block: samples that the sound card asks for, at its own rate; None: the chain alone, fed whole steps.
     device_rate: the sound card's rate in Hz; None: the model's. The result is in samples at that rate.
-    device_in, device_out, slack: samples at the device's rate.
+    device_in, device_out, slack, plugins: samples at the device's rate.
     """
     rate = device_rate or manifest.sample_rate
     hop = hop_of(manifest.input)
@@ -102,6 +105,7 @@ def latency(
         model=manifest.model_delay_samples * scale,
         feature=feature * scale,
         resampler=resampler,
+        plugins=plugins,
         device_out=device_out,
     )
 

@@ -1,35 +1,80 @@
-"""What a host and its engine process say to one another: plain values that pickle, in one pipe.
+"""The protocol between a host and its engine process, version 1: JSON texts in a pipe, one message each.
 
-host ──▶ engine     Request(number, what, value)
-engine ──▶ host     Reply(number, value) | Refusal(number, kind, sentence) | Event(sentence)
+    host ──▶ engine     {"retimbre": 1, "number": 7, "do": "controls", "value": {…}}
+    engine ──▶ host     {"retimbre": 1, "reply": 7, "value": …}
+                        {"retimbre": 1, "refused": 7, "kind": "ConfigError", "sentence": "…"}
+                        {"retimbre": 1, "event": "changed", "sentence": "…", "value": …}
+
+Values are the dataclasses below, as `realtime.plain` writes and checks them. A message that is not understood is
+refused with a sentence and changes nothing; `docs/realtime.md` lists every request and event for other hosts.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, get_args
 
 from realtime import errors
 from realtime.controls import Controls
 from realtime.errors import ConfigError, EngineError, RetimbreError
 from realtime.latency import Latency
-from realtime.meters import Times
+from realtime.meters import Incident, Times
+from realtime.midi_map import MidiMap
+from realtime.plain import from_plain, to_plain
+from realtime.plugin_spec import PluginSpec
+from realtime.recorder import RecordedSides
+from realtime.source import SourceSettings
 
-What = Literal["open", "controls", "mute", "record", "close"]
-Where = Literal["callback", "worker"]
+PROTOCOL = 1
+LONGEST_MESSAGE = 1 << 20
 BLOCK_LIMITS = (16, 8192)
 RATE_LIMITS_HZ = (8000, 384000)
+MOST_SLACK_BLOCKS = 64
+
+Where = Literal["callback", "worker"]
+EventKind = Literal["said", "running", "refused", "controls", "press", "program", "learnt", "incident"]
+Side = Literal["before", "after"]
+
+
+@dataclass(frozen=True, slots=True)
+class MidiSettings:
+    """What MIDI does while a stream runs.
+
+    port: the input to open, by name; virtual: the name of a port to make instead, for others to connect to; file: a
+    standard MIDI file to play instead of a port, again and again with `loop`. source: what notes play instead of the
+    sound card's input (with it, with `mixed`); None: notes play nothing. map: what controllers turn.
+    """
+
+    port: str | None = None
+    virtual: str | None = None
+    file: Path | None = None
+    loop: bool = False
+    source: SourceSettings | None = None
+    mixed: bool = False
+    map: MidiMap = field(default_factory=MidiMap)
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("port", "virtual", "file") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ConfigError(
+                f"MIDI comes from {' and '.join(given) or 'nowhere'}, but it must come from one of port, virtual or "
+                "file."
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
     """What to play through what.
 
-    model: a package's name or folder. input, output, host_api: names; None is the default. block: frames a callback
-    (JACK's server decides instead). rate_hz: of the device; None: the model's where the device can. input_channel,
-    output_channel: counted from 1; no output channel: the first two alike. where: which thread runs the model; "auto"
-    measures. record: a .wav file to be made. headphones: the user says that input and output do not hear one another.
+    model: a package's name or folder, or a .nam file. input, output, host_api: names; None is the default. block:
+    frames a callback (JACK's server decides instead). rate_hz: of the device; None: the model's where the device can.
+    input_channel, output_channel: counted from 1; no output channel: the first two. where: which thread runs the
+    model; slack: blocks that a worker may take; None: as measured, and more when it proves too little. before, after:
+    plugins around the model. record: a .wav file to be made. headphones: input and output do not hear one another.
     """
 
     model: str
@@ -42,8 +87,13 @@ class StreamSettings:
     input_channel: int = 1
     output_channel: int | None = None
     where: Literal["auto", "callback", "worker"] = "auto"
+    slack: int | None = None
     provider: Literal["auto", "cpu", "cuda"] = "auto"
+    before: tuple[PluginSpec, ...] = ()
+    after: tuple[PluginSpec, ...] = ()
+    midi: MidiSettings | None = None
     record: Path | None = None
+    recorded: RecordedSides = "both"
     headphones: bool = False
 
     def __post_init__(self) -> None:
@@ -56,14 +106,17 @@ class StreamSettings:
         for name, channel in (("input", self.input_channel), ("output", self.output_channel)):
             if channel is not None and channel < 1:
                 raise ConfigError(f"The {name} channel is {channel}, but channels are counted from 1.")
+        if self.slack is not None and not 0 <= self.slack <= MOST_SLACK_BLOCKS:
+            raise ConfigError(f"The slack is {self.slack} blocks, but it must be from 0 to {MOST_SLACK_BLOCKS}.")
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a stream that was opened turned out to be.
+    """What a stream that was opened, or whose model changed, turned out to be.
 
     latency: the law, part by part, in samples at the device's rate. model_warm: times of one model step, measured
-    before the stream began. remarks: sentences that the user should read.
+    before it was heard. where, slack: the thread of the model and its blocks of slack; why: the reason in a sentence.
+    remarks: sentences that the user should read.
     """
 
     model: str
@@ -77,6 +130,8 @@ class Running:
     step_samples: int
     latency: Latency
     where: Where
+    slack: int
+    why: str
     provider: str
     model_warm: Times
     muted: bool
@@ -84,20 +139,87 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelChange:
+    """Another model for the stream that runs; `running` or `refused` tells how it went."""
+
+    model: str
+    controls: Controls = field(default_factory=Controls)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A .wav file to be made, and what goes into it."""
+
+    path: Path
+    recorded: RecordedSides = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginChange:
+    """One parameter, or `bypass`, of a plugin of a side, counted from 0."""
+
+    side: Side
+    index: int
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """Other plugins around the model."""
+
+    before: tuple[PluginSpec, ...] = ()
+    after: tuple[PluginSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """Bind `control` to the next controller that moves; None: stop waiting."""
+
+    control: str | None = None
+    any_channel: bool = True
+
+
+REQUESTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "open": StreamSettings, "controls": Controls, "model": ModelChange, "slack": int | None, "mute": bool,
+        "record": Recording | None, "plugins": Plugins, "plugin": PluginChange, "midi": MidiSettings | None,
+        "map": MidiMap, "learn": Learn, "close": None,
+    }
+)  # fmt: skip
+REPLIES: Mapping[str, Any] = MappingProxyType({"open": Running, "record": str | None})
+"""What a reply's value is; None where not named."""
+EVENTS: Mapping[EventKind, Any] = MappingProxyType(
+    {
+        "said": None, "running": Running, "refused": None, "controls": Controls, "press": str, "program": str,
+        "learnt": MidiMap, "incident": Incident,
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Something the engine must do and answer."""
 
     number: int
-    what: What
+    what: str
     value: Any = None
+
+    def encode(self) -> bytes:
+        """As it goes into the pipe."""
+        return _encode({"number": self.number, "do": self.what, "value": to_plain(self.value)})
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """It is done; `value` as the request has it."""
+    """It is done; `value` is of the type that `REPLIES` names."""
 
     number: int
     value: Any = None
+
+    def encode(self) -> bytes:
+        """As it goes into the pipe."""
+        return _encode({"reply": self.number, "value": to_plain(self.value)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +233,81 @@ class Refusal:
     def to_error(self) -> RetimbreError:
         """The error as it was raised in the engine."""
         found = getattr(errors, self.kind, EngineError)
-        error: RetimbreError = found(self.sentence)
-        return error
+        known = isinstance(found, type) and issubclass(found, RetimbreError)
+        return found(self.sentence) if known else EngineError(self.sentence)
+
+    def encode(self) -> bytes:
+        """As it goes into the pipe."""
+        return _encode({"refused": self.number, "kind": self.kind, "sentence": self.sentence})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened that nobody asked for: a sentence for the user."""
+    """Something happened that nobody asked for: its kind, a sentence for the user ("" when there is nothing to say)."""
 
-    sentence: str
+    kind: EventKind
+    sentence: str = ""
+    value: Any = None
+
+    def encode(self) -> bytes:
+        """As it goes into the pipe."""
+        return _encode({"event": self.kind, "sentence": self.sentence, "value": to_plain(self.value)})
+
+
+def decode_request(data: bytes) -> Request | Refusal:
+    """The request, or the refusal to answer it with; never raises."""
+    number = 0
+    try:
+        message = _decode(data)
+        number = from_plain(int, message.get("number", 0), "number")
+        _only(message, ("number", "do", "value"))
+        what = message.get("do")
+        if not isinstance(what, str) or what not in REQUESTS:
+            raise EngineError(f"There is no request {what!r:.60}: known are {', '.join(REQUESTS)}.")
+        return Request(number, what, from_plain(REQUESTS[what], message.get("value"), what))
+    except RetimbreError as error:
+        return Refusal(number, type(error).__name__, str(error))
+
+
+def decode_answer(data: bytes, asked: str | None) -> Reply | Refusal | Event:
+    """What the engine says; `asked`: what a reply answers. Raises `RetimbreError` for what is none of it."""
+    message = _decode(data)
+    if "reply" in message:
+        _only(message, ("reply", "value"))
+        kind = REPLIES.get(asked or "")
+        return Reply(from_plain(int, message["reply"], "reply"), from_plain(kind, message.get("value"), "value"))
+    if "refused" in message:
+        _only(message, ("refused", "kind", "sentence"))
+        number = from_plain(int, message["refused"], "refused")
+        words = [from_plain(str, message.get(name), name) for name in ("kind", "sentence")]
+        return Refusal(number, *words)
+    _only(message, ("event", "sentence", "value"))
+    event: EventKind = from_plain(EventKind, message.get("event"), "event")
+    sentence = from_plain(str, message.get("sentence", ""), "sentence")
+    return Event(event, sentence, from_plain(EVENTS[event], message.get("value"), "value"))
+
+
+def _encode(message: dict[str, Any]) -> bytes:
+    return json.dumps({"retimbre": PROTOCOL, **message}).encode()
+
+
+def _decode(data: bytes) -> dict[str, Any]:
+    if len(data) > LONGEST_MESSAGE:
+        raise EngineError(f"A message is {len(data)} bytes long, but it may have {LONGEST_MESSAGE} at most.")
+    try:
+        message = json.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise EngineError(f"A message is no JSON text ({type(error).__name__}): send one object a message.") from None
+    if not isinstance(message, dict) or message.get("retimbre") != PROTOCOL:
+        raise EngineError(f'A message must be an object with "retimbre": {PROTOCOL}, the version of the protocol.')
+    del message["retimbre"]
+    return message
+
+
+def _only(message: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for key in message:
+        if key not in known:
+            raise EngineError(f"A message has an unknown key {key[:60]!r}: known are {', '.join(known)}.")
+
+
+assert set(EVENTS) == set(get_args(EventKind))

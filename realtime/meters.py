@@ -1,6 +1,6 @@
 """What the engine shows while it plays, in memory that two processes share: numbers, and times as histograms.
 
-    [ one float64 per name of NUMBERS | counts of callback times | counts of model times ]
+    [ one float64 per name of NUMBERS | counts of callback times | counts of model times | scope ]
 
 One writer a number (the audio callback, the worker or the control thread), any reader, no lock: a reader may see
 numbers of two neighbouring blocks, never half a number (aligned 64-bit stores). Times fall into bins of 2 % width
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,20 +20,26 @@ from numpy.typing import NDArray
 NUMBERS: Final = (
     "state", "block", "rate_hz", "muted", "callbacks", "samples", "xruns", "late_callbacks", "late_model_calls",
     "faults", "clipped_blocks", "input_peak", "input_rms", "output_peak", "output_rms", "load", "callback_max_us",
-    "model_max_us", "recorded_samples", "recording_lost_samples", "howls", "model_faults",
+    "model_max_us", "recorded_samples", "recording_lost_samples", "howls", "model_faults", "slack", "missed_plugins",
+    "reduction_db", "gate_open", "scope_end",
 )  # fmt: skip
 (
     STATE, BLOCK, RATE_HZ, MUTED, CALLBACKS, SAMPLES, XRUNS, LATE_CALLBACKS, LATE_MODEL_CALLS, FAULTS,
     CLIPPED_BLOCKS, INPUT_PEAK, INPUT_RMS, OUTPUT_PEAK, OUTPUT_RMS, LOAD, CALLBACK_MAX_US, MODEL_MAX_US,
-    RECORDED_SAMPLES, RECORDING_LOST_SAMPLES, HOWLS, MODEL_FAULTS,
+    RECORDED_SAMPLES, RECORDING_LOST_SAMPLES, HOWLS, MODEL_FAULTS, SLACK, MISSED_PLUGINS, REDUCTION_DB, GATE_OPEN,
+    SCOPE_END,
 ) = range(len(NUMBERS))  # fmt: skip
+
+Cause = Literal["xrun", "late callback", "model missed", "model failed", "model not finite", "plugins missed", "defect"]
 
 # Values of STATE.
 CLOSED, RUNNING, STALLED = 0, 1, 2
 
 _BINS_PER_E = 50.0  # bins per factor e: each 2 % wide
 _BINS = 800  # to e^16 µs, 8.9 s
-SHARED_FLOATS: Final = len(NUMBERS) + 2 * _BINS
+SCOPE_SAMPLES: Final = 1 << 14
+_TIMES_END = len(NUMBERS) + 2 * _BINS
+SHARED_FLOATS: Final = _TIMES_END + 2 * SCOPE_SAMPLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,16 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that may have been heard: when (seconds of the monotonic clock), at which sample, why, and how long."""
+
+    monotonic_s: float
+    sample: int
+    cause: Cause
+    took_us: float
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The engine at one moment. Levels are linear (1 is full scale); `load` is the callback's time over the period."""
 
@@ -69,13 +85,17 @@ class Snapshot:
     late_model_calls: int
     faults: int
     model_faults: int
+    missed_plugins: int
     clipped_blocks: int
     howls: int
+    slack: int
     input_peak: float
     input_rms: float
     output_peak: float
     output_rms: float
     load: float
+    reduction_db: float
+    gate_open: bool
     recorded_samples: int
     recording_lost_samples: int
     callback: Times
@@ -105,7 +125,8 @@ class Meters:
         whole = np.zeros(SHARED_FLOATS) if memory is None else np.frombuffer(memory, dtype=np.float64)
         self.numbers: NDArray[np.float64] = whole[: len(NUMBERS)]
         self.callback = Histogram(whole[len(NUMBERS) :][:_BINS], self.numbers[CALLBACK_MAX_US : CALLBACK_MAX_US + 1])
-        self.model = Histogram(whole[len(NUMBERS) + _BINS :], self.numbers[MODEL_MAX_US : MODEL_MAX_US + 1])
+        self.model = Histogram(whole[len(NUMBERS) + _BINS : _TIMES_END], self.numbers[MODEL_MAX_US : MODEL_MAX_US + 1])
+        self.scope = Scope(whole[_TIMES_END:], self.numbers[SCOPE_END : SCOPE_END + 1])
         self._whole = whole
 
     def clear(self) -> None:
@@ -118,7 +139,7 @@ class Meters:
 
     def times_since(self, earlier: NDArray[np.float64]) -> tuple[Times, Times]:
         """Callback times and model times since `earlier`, which `copy` gave; the longest to 2 %."""
-        counts = (self._whole - earlier)[len(NUMBERS) :]
+        counts = (self._whole - earlier)[len(NUMBERS) : _TIMES_END]
         return _times(counts[:_BINS]), _times(counts[_BINS:])
 
     def snapshot(self) -> Snapshot:
@@ -128,7 +149,32 @@ class Meters:
         levels = [name for name in NUMBERS if Snapshot.__annotations__.get(name) == "float"]
         values: dict[str, Any] = {name: int(now[NUMBERS.index(name)]) for name in whole}
         values |= {name: float(now[NUMBERS.index(name)]) for name in levels}
-        return Snapshot(muted=bool(now[MUTED]), callback=self.callback.times(), model=self.model.times(), **values)
+        values |= {"muted": bool(now[MUTED]), "gate_open": bool(now[GATE_OPEN])}
+        return Snapshot(callback=self.callback.times(), model=self.model.times(), **values)
+
+
+class Scope:
+    """The newest samples of input and output, for pictures: the callback writes, a reader copies."""
+
+    def __init__(self, memory: NDArray[np.float64], end: NDArray[np.float64]) -> None:
+        """memory: 2 · SCOPE_SAMPLES numbers; end: one, how many samples were ever written."""
+        self._rings, self._end = memory.reshape(2, -1), end
+
+    def push(self, heard: NDArray[np.float32], played: NDArray[np.float32]) -> None:
+        """One block of each, (frames,)."""
+        kept = min(heard.size, SCOPE_SAMPLES)
+        begin = (int(self._end[0]) + heard.size - kept) % SCOPE_SAMPLES
+        first = min(kept, SCOPE_SAMPLES - begin)
+        for ring, block in zip(self._rings, (heard, played), strict=True):
+            ring[begin : begin + first] = block[block.size - kept :][:first]
+            ring[: kept - first] = block[block.size - kept + first :]
+        self._end[0] += heard.size
+
+    def latest(self, samples: int) -> NDArray[np.float32]:
+        """(2, samples): the newest of input and output; at most SCOPE_SAMPLES less the block that is being written."""
+        end = int(self._end[0])
+        places = np.arange(end - samples, end) % SCOPE_SAMPLES
+        return self._rings[:, places].astype(np.float32)
 
 
 class Histogram:

@@ -1,137 +1,50 @@
-"""What happens for every block of sound: the audio callback, and the worker for a model that is too slow for it.
+"""What happens for every block of sound: the audio callback.
 
-    card ─▶ input ─┬─▶ adapter ─▶ chain ────────────┬─▶ mute ramp ─▶ limit ─▶ card
-                   │   (here, or in the worker,     │
-                   │    one or more blocks later)   │
-                   └─▶ delay by the same time ──────┘ instead, for a block that the model failed or missed
+    card ─▶ input, or a source that MIDI plays ─▶ plugins ─▶ strip ─▶ lane ─▶ plugins ─▶ strip ─▶ mute ramp ─▶ card
+                                                                     lane ─▶ (coming) ┘ crossfade
 
-The callback never raises, waits, logs or makes memory to speak of; what goes wrong is counted, and the block is the
-delayed input instead, faded in and out over the block, so that the sound never stops because of a model. Threads:
-`callback` is PortAudio's; `Worker._run` is the worker; the rest is the engine's control thread before and after.
+The callback never raises, waits for long, logs or makes memory to speak of; what goes wrong is counted and noted as an
+incident with its time, and the sound goes on (see `realtime.lane`). Another model comes as another lane: it first hears
+what is played until it is warm, then the two crossfade, then the old one is handed back. Threads: `callback` is
+PortAudio's; the rest is the engine's control thread.
 """
 
 from __future__ import annotations
 
 import _thread
-import threading
-from time import perf_counter
-from typing import TYPE_CHECKING
+import contextlib
+from collections import deque
+from time import monotonic, perf_counter
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime import audio_io, meters
-from realtime.controls import Smoother, ramp_samples
-from realtime.ring import BlockAdapter, DelayLine, Stepper
+from realtime.controls import Controls, Smoother, ramp_samples
+from realtime.lane import LONGEST_BLOCK, Lane
+from realtime.meters import Cause, Incident
+from realtime.strip import Strip
 
 if TYPE_CHECKING:
-    from realtime.meters import Histogram, Meters
+    from realtime.meters import Meters
+    from realtime.rack import Rack
     from realtime.recorder import Recorder
 
 FloatArray = NDArray[np.float32]
 
-LONGEST_BLOCK = 1 << 14
+CROSSFADE_MS = 30.0
 _PEAK_FALL_PER_S = 10 ** (-20 / 20)  # a peak shown falls by 20 dB a second
 _RMS_S = 0.1
 _LOAD_S = 0.5
+_MOST_INCIDENTS = 1000  # between two looks of the control thread; more of them say nothing new
 
 
-class TimedStepper:
-    """A chain whose steps are timed into a histogram."""
+class Feed(Protocol):
+    """What is played instead of the sound card's input, or with it: a source that MIDI plays."""
 
-    def __init__(self, chain: Stepper, times: Histogram) -> None:
-        """chain: what does the work."""
-        self._chain, self._times = chain, times
-        self.step_samples, self.sample_rate = chain.step_samples, chain.sample_rate
-
-    def process(self, block: FloatArray, out: FloatArray) -> None:
-        """One step, timed."""
-        began = perf_counter()
-        self._chain.process(block, out)
-        self._times.add(perf_counter() - began)
-
-    def reset(self) -> None:
-        """Forget the sound so far."""
-        self._chain.reset()
-
-
-class Worker:
-    """Runs an adapter in a thread of its own: output n is due `slack` samples after input n.
-
-    Positions are absolute counts of samples; each has one writer. The wake-up is a lock that only the callback opens
-    and only the worker closes, so that opening it never waits.
-    """
-
-    def __init__(self, adapter: BlockAdapter, block: int, slack: int) -> None:
-        """slack: samples, a whole number of blocks."""
-        size = 1 << max(15, (8 * (block + slack)).bit_length())
-        self._mask, self._size = size - 1, size
-        self._input, self._output = np.zeros(size, np.float32), np.zeros(size, np.float32)
-        self._adapter, self._block, self._slack = adapter, block, slack
-        self._pushed = self._done = 0
-        self._wake = _thread.allocate_lock()
-        self._wake.acquire()
-        self._ended = False
-        self.failed_steps = 0
-        self.thread = threading.Thread(target=self._run, name="model", daemon=True)
-        self.thread.start()
-
-    def exchange(self, block: FloatArray, out: FloatArray) -> bool:
-        """Hand a block over and take the one from `slack` samples ago; false when that one is not ready."""
-        _copy_in(self._input, self._pushed & self._mask, block)
-        self._pushed += block.size
-        if self._wake.locked():
-            self._wake.release()
-        first = self._pushed - block.size - self._slack
-        if first < 0:
-            out.fill(0.0)
-            return True
-        if self._done < first + block.size:
-            return False
-        _copy_out(self._output, first & self._mask, out)
-        return True
-
-    def end(self) -> None:
-        """Stop the thread."""
-        self._ended = True
-        if self._wake.locked():
-            self._wake.release()
-        self.thread.join(timeout=2.0)
-
-    def _run(self) -> None:
-        block = np.zeros(self._block, np.float32)
-        out = np.zeros(self._block, np.float32)
-        while True:
-            self._wake.acquire()
-            if self._ended:
-                return
-            while self._pushed - self._done >= self._block and not self._ended:
-                behind = self._pushed - self._done
-                if behind > self._size // 2:
-                    # Hopelessly late: what was missed was played as input already; go on with what comes now.
-                    self._done += (behind // self._block - 1) * self._block
-                _copy_out(self._input, self._done & self._mask, block)
-                try:
-                    self._adapter.process(block, out)
-                except Exception:  # noqa: BLE001  (the thread must live; the callback counts the block)
-                    self.failed_steps += 1
-                    out.fill(np.nan)  # the callback plays the input instead and asks for nothing
-                if not np.isfinite(np.dot(out, out)):
-                    self._adapter.reset()
-                _copy_in(self._output, self._done & self._mask, out)
-                self._done += self._block
-
-
-def _copy_in(ring: FloatArray, begin: int, block: FloatArray) -> None:
-    first = min(block.size, ring.size - begin)
-    ring[begin : begin + first] = block[:first]
-    ring[: block.size - first] = block[first:]
-
-
-def _copy_out(ring: FloatArray, begin: int, out: FloatArray) -> None:
-    first = min(out.size, ring.size - begin)
-    out[:first] = ring[begin : begin + first]
-    out[first:] = ring[: out.size - first]
+    def fill(self, block: FloatArray) -> None:
+        """Replace or add to `block` (frames,), in place. Audio callback."""
 
 
 class Player:
@@ -139,40 +52,69 @@ class Player:
 
     def __init__(
         self,
-        chain: Stepper,
+        lane: Lane,
         shown: Meters,
         *,
         rate_hz: int,
-        block: int,
-        delay_samples: int,
-        slack_samples: int = 0,
         input_channel: int = 0,
         output_channels: tuple[int, ...] = (0,),
+        controls: Controls | None = None,
         muted: bool = False,
     ) -> None:
-        """Make ready.
-
-        delay_samples: what the law says between callback in and out (without the devices); slack_samples: 0 runs the
-        model in the callback, else in a worker. Channels are counted from 0 here.
-        """
-        self.adapter = BlockAdapter(TimedStepper(chain, shown.model), rate_hz)
+        """Channels are counted from 0 here."""
+        self._shown = shown
         self._numbers, self._times = shown.numbers, shown.callback
-        self._rate_hz, self._block = rate_hz, block
+        self._rate_hz = rate_hz
         self._input_channel, self._output_channels = input_channel, output_channels
-        self._dry_line = DelayLine(delay_samples, LONGEST_BLOCK)
-        self._in, self._out = np.zeros(LONGEST_BLOCK, np.float32), np.zeros(LONGEST_BLOCK, np.float32)
-        self._fade = np.zeros(LONGEST_BLOCK, np.float32)
-        self._fade_in = np.linspace(0.0, 1.0, block, dtype=np.float32)
-        self._failed_before = False
+        self._lane = lane
+        self._coming: Lane | None = None
+        self._warm_left = 0
+        self._cross = Smoother(0.0, ramp_samples(rate_hz, CROSSFADE_MS), LONGEST_BLOCK)
+        self._block = np.zeros(LONGEST_BLOCK, np.float32)
+        self._other = np.zeros(LONGEST_BLOCK, np.float32)
+        self._outs = np.zeros((2, LONGEST_BLOCK), np.float32)
         self._gain = Smoother(0.0 if muted else 1.0, ramp_samples(rate_hz), LONGEST_BLOCK)
+        self._strip = Strip(rate_hz, LONGEST_BLOCK)
+        self._asked = self._adopted = controls or Controls()
+        self._strip.adopt(self._asked, at_once=True)
         self.muted = muted
+        self.hushed = False
+        """Silent for a moment, while plugins are exchanged."""
         self.recorder: Recorder | None = None
+        self.feed: Feed | None = None
+        self.before: Rack | None = None
+        self.after: Rack | None = None
+        self.incidents: deque[Incident] = deque(maxlen=_MOST_INCIDENTS)
         self.ended = False
         self.frames = 0
         """Frames of the latest callback."""
         self.thread_id: int | None = None
-        self.worker = Worker(self.adapter, block, slack_samples) if slack_samples else None
-        self._numbers[meters.BLOCK], self._numbers[meters.RATE_HZ] = block, rate_hz
+        self._numbers[meters.BLOCK], self._numbers[meters.RATE_HZ] = lane.block, rate_hz
+
+    @property
+    def lane(self) -> Lane:
+        """What is heard, or will be once a change is done."""
+        return self._coming or self._lane
+
+    @property
+    def silent(self) -> bool:
+        """Whether muting or hushing has arrived at silence."""
+        return self._gain.settled and self._gain.goal == 0.0
+
+    @property
+    def changing(self) -> bool:
+        """Whether another lane is on its way in."""
+        return self._coming is not None
+
+    def set_controls(self, controls: Controls) -> None:
+        """What stands before and behind the model follows these from the next block on."""
+        self._asked = controls
+
+    def change_to(self, lane: Lane) -> None:
+        """Crossfade to `lane` once it is warm; wait until `changing` is over, then close the lane that was there."""
+        self._warm_left = lane.delay_samples + self._rate_hz // 20
+        self._cross.jump(0.0)
+        self._coming = lane
 
     def callback(self, indata: FloatArray, outdata: FloatArray, frames: int, flags: int) -> None:
         """PortAudio's: shapes (frames, channels)."""
@@ -188,10 +130,13 @@ class Player:
                 self._serve(indata, outdata, frames)
         except BaseException:  # noqa: BLE001
             # Nothing may reach PortAudio, which would end the stream.
-            outdata.fill(0.0)
+            with contextlib.suppress(BaseException):
+                outdata.fill(0.0)
             numbers[meters.FAULTS] += 1
+            self._note("defect", began)
         if flags & audio_io.XRUN:
             numbers[meters.XRUNS] += 1
+            self._note("xrun", began)
         numbers[meters.CALLBACKS] += 1
         numbers[meters.SAMPLES] += frames
         took = perf_counter() - began
@@ -199,75 +144,102 @@ class Player:
         period = frames / self._rate_hz
         if took > period:
             numbers[meters.LATE_CALLBACKS] += 1
+            self._note("late callback", began)
         numbers[meters.LOAD] += (took / period - numbers[meters.LOAD]) * min(1.0, period / _LOAD_S)
 
     def close(self) -> None:
-        """Play silence from now on and end the worker; after it the chain is free for another owner."""
+        """Play silence from now on and end the workers; after it the chains are free for another owner."""
         self.ended = True
-        if self.worker is not None:
-            self.worker.end()
+        for lane in (self._lane, self._coming):
+            if lane is not None:
+                lane.close()
 
     def _serve(self, indata: FloatArray, outdata: FloatArray, frames: int) -> None:
-        numbers = self._numbers
-        block, out = self._in[:frames], self._out[:frames]
+        numbers, strip = self._numbers, self._strip
+        if self._asked is not self._adopted:
+            self._adopted = self._asked
+            strip.adopt(self._adopted)
+        block, outs = self._block[:frames], self._outs[:, :frames]
+        out = outs[0]
         block[:] = indata[:, self._input_channel]
-        if self.worker is None:
-            made = True
-            try:
-                self.adapter.process(block, out)
-            except Exception:  # noqa: BLE001  (counted, and the input is played instead)
-                made = False
-                numbers[meters.FAULTS] += 1
-                self.adapter.reset()
-        else:
-            made = self.worker.exchange(block, out)
-            if not made:
-                numbers[meters.LATE_MODEL_CALLS] += 1
-        if made and not np.isfinite(np.dot(out, out)):
-            made = False
-            numbers[meters.FAULTS] += 1
-            if self.worker is None:
-                self.adapter.reset()
-        dry = self._dry_line.push(block)
-        if not made or self._failed_before:
-            self._replace(dry, out, made)
+        if not np.isfinite(np.dot(block, block)):
+            np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        if self.feed is not None:
+            self.feed.fill(block)
+        if self.before is not None:
+            made = self._other[:frames]
+            self._check_plugins(self.before.process(block[None], made[None]))
+            block[:] = made
+        self._show(block, meters.INPUT_PEAK, meters.INPUT_RMS, frames)
+        strip.before(block)
+        dry = self._through_lanes(block, out)
+        sides = 1
+        if self.after is not None:
+            sides = 2
+            other = self._other[:frames]
+            other[:] = out
+            self._check_plugins(self.after.process(other[None], outs))
+        heard = outs[:sides]
+        if float(heard.max()) > 1.0 or float(heard.min()) < -1.0:
+            numbers[meters.CLIPPED_BLOCKS] += 1
+        strip.after(heard)
+        numbers[meters.GATE_OPEN], numbers[meters.REDUCTION_DB] = strip.gate_open, strip.reduction_db
         recorder = self.recorder
         if recorder is not None:
-            recorder.push(dry, out)
+            recorder.push(dry, heard)
             numbers[meters.RECORDED_SAMPLES] = recorder.frames
             numbers[meters.RECORDING_LOST_SAMPLES] = recorder.lost_frames
-        self._gain.to(0.0 if self.muted else 1.0)
-        if not self._gain.settled or self.muted:
-            np.multiply(out, self._gain.fill(frames), out=out)
-        self._show(block, out, frames)
-        if numbers[meters.OUTPUT_PEAK] > 1.0:
-            np.clip(out, -1.0, 1.0, out=out)
+        silent = self.muted or self.hushed
+        self._gain.to(0.0 if silent else 1.0)
+        if silent or not self._gain.settled:
+            np.multiply(heard, self._gain.fill(frames), out=heard)
+        self._show(out, meters.OUTPUT_PEAK, meters.OUTPUT_RMS, frames)
+        np.clip(heard, -1.0, 1.0, out=heard)
         outdata.fill(0.0)
-        for channel in self._output_channels:
-            outdata[:, channel] = out
+        for place, channel in enumerate(self._output_channels):
+            outdata[:, channel] = heard[min(place, sides - 1)]
+        self._shown.scope.push(block, out)
 
-    def _replace(self, dry: FloatArray, out: FloatArray, made: bool) -> None:
-        """Play the delayed input instead of the model; the first good block fades back."""
-        self._failed_before = not made
-        if not made or self._fade_in.size != out.size:
-            out[:] = dry
+    def _through_lanes(self, block: FloatArray, out: FloatArray) -> FloatArray:
+        """Fill `out`; the delayed input that belongs to it comes back."""
+        self._check(self._lane.serve(block, out))
+        coming = self._coming
+        if coming is None:
+            return self._lane.dry
+        other = self._other[: block.size]
+        self._check(coming.serve(block, other))
+        if self._warm_left > 0:
+            self._warm_left -= block.size
+            return self._lane.dry
+        self._cross.to(1.0)
+        np.subtract(other, out, out=other)
+        np.multiply(other, self._cross.fill(block.size), out=other)
+        np.add(out, other, out=out)
+        if self._cross.settled:
+            self._lane, self._coming = coming, None
+        return coming.dry
+
+    def _check(self, trouble: str | None) -> None:
+        if trouble is None:
             return
-        back = self._fade[: out.size]
-        np.subtract(out, dry, out=back)
-        np.multiply(back, self._fade_in, out=back)
-        np.add(dry, back, out=out)
+        place = meters.LATE_MODEL_CALLS if trouble == "missed" else meters.FAULTS
+        self._numbers[place] += 1
+        self._note(f"model {trouble}", perf_counter())  # type: ignore[arg-type]  # the three causes of a lane
 
-    def _show(self, block: FloatArray, out: FloatArray, frames: int) -> None:
+    def _check_plugins(self, made: bool) -> None:
+        if not made:
+            self._numbers[meters.MISSED_PLUGINS] += 1
+            self._note("plugins missed", perf_counter())
+
+    def _note(self, cause: Cause, began: float) -> None:
+        took_us = (perf_counter() - began) * 1e6
+        self.incidents.append(Incident(monotonic(), int(self._numbers[meters.SAMPLES]), cause, took_us))
+
+    def _show(self, samples: FloatArray, peak: int, rms: int, frames: int) -> None:
         numbers = self._numbers
         fall = _PEAK_FALL_PER_S ** (frames / self._rate_hz)
         part = min(1.0, frames / self._rate_hz / _RMS_S)
-        for samples, peak, rms in (
-            (block, meters.INPUT_PEAK, meters.INPUT_RMS),
-            (out, meters.OUTPUT_PEAK, meters.OUTPUT_RMS),
-        ):
-            highest = max(float(samples.max()), -float(samples.min()))
-            numbers[peak] = max(highest, numbers[peak] * fall)
-            power = float(np.dot(samples, samples)) / frames
-            numbers[rms] = np.sqrt(max(0.0, numbers[rms] ** 2 * (1 - part) + power * part))
-            if samples is out and highest > 1.0:
-                numbers[meters.CLIPPED_BLOCKS] += 1
+        highest = max(float(samples.max()), -float(samples.min()))
+        numbers[peak] = max(highest, numbers[peak] * fall)
+        power = float(np.dot(samples, samples)) / frames
+        numbers[rms] = np.sqrt(max(0.0, numbers[rms] ** 2 * (1 - part) + power * part))

@@ -1,4 +1,4 @@
-"""Record what is played: left the input, delayed so that it lines up, right the output; a WAV file of 32-bit floats.
+"""Record what is played: the input, delayed so that it lines up, then the output; a WAV file of 32-bit floats.
 
     callback --push--> ring (never waits; what does not fit is counted and replaced by silence) --thread--> file
 
@@ -16,14 +16,14 @@ import time
 from collections import deque
 from io import FileIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime.errors import AudioFileError
 
-CHANNELS = 2
-_FRAME_BYTES = 4 * CHANNELS
+RecordedSides = Literal["input", "output", "both"]
 _RING_S = 8.0
 _PERIOD_S = 0.1
 _HEADER_EVERY_S = 0.5
@@ -33,29 +33,35 @@ _LONGEST_BYTES = (1 << 32) - (1 << 20)
 _HEADER = struct.Struct("<4sI4s4sIHHIIHHH4sII4sI")
 
 
-def wav_header(rate_hz: int, frames: int) -> bytes:
-    """Header of a 32-bit float WAV file of two channels and `frames` frames."""
-    data = frames * _FRAME_BYTES
+def wav_header(rate_hz: int, channels: int, frames: int) -> bytes:
+    """Header of a 32-bit float WAV file."""
+    frame_bytes = 4 * channels
+    data = frames * frame_bytes
     return _HEADER.pack(
         b"RIFF", _HEADER.size - 8 + data, b"WAVE",
-        b"fmt ", 18, 3, CHANNELS, rate_hz, rate_hz * _FRAME_BYTES, _FRAME_BYTES, 32, 0,
+        b"fmt ", 18, 3, channels, rate_hz, rate_hz * frame_bytes, frame_bytes, 32, 0,
         b"fact", 4, frames,
         b"data", data,
     )  # fmt: skip
 
 
 class Recorder:
-    """Writes blocks of (dry, wet) to a file from a thread of its own, until `close`."""
+    """Writes blocks of input and output to a file from a thread of its own, until `close`."""
 
-    def __init__(self, path: Path, rate_hz: int) -> None:
-        """Create the file, which must end in .wav and not exist yet. Raises `AudioFileError`."""
+    def __init__(self, path: Path, rate_hz: int, recorded: RecordedSides = "both", sides: int = 1) -> None:
+        """Create the file, which must end in .wav and not exist yet. Raises `AudioFileError`.
+
+        sides: channels of the output; the file has the input before them, or it alone, or them alone.
+        """
         if path.suffix.lower() != ".wav":
             raise AudioFileError(f"A recording is written as .wav, not as {path.name!r}: name it {path.stem}.wav.")
         self.path, self._rate_hz = path, rate_hz
+        self._recorded = recorded
+        self._channels = (recorded != "output") + (recorded != "input") * sides
         self._first = path
         self._file = self._create(path)
         size = 1 << int(_RING_S * rate_hz).bit_length()
-        self._ring = np.zeros((size, CHANNELS), dtype=np.float32)
+        self._ring = np.zeros((size, self._channels), dtype=np.float32)
         # Counters of frames since the start; each has one writer.
         self._pushed = self._written = 0
         self._owed_silence = 0
@@ -69,8 +75,11 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
-    def push(self, dry: NDArray[np.float32], wet: NDArray[np.float32]) -> None:
-        """Take a block, shapes (samples,); never waits. What finds no room is lost, counted and replaced by silence."""
+    def push(self, dry: NDArray[np.float32], heard: NDArray[np.float32]) -> None:
+        """Take a block, (samples,) and (sides, samples); never waits.
+
+        What finds no room is lost, counted and replaced by silence.
+        """
         samples = len(dry)
         if self._pushed - self._written + samples > len(self._ring):
             self._owed_silence += samples
@@ -81,9 +90,14 @@ class Recorder:
             self._owed_silence = 0
         ring, begin = self._ring, self._pushed % len(self._ring)
         first = min(samples, len(ring) - begin)
-        for channel, values in ((0, dry), (1, wet)):
-            ring[begin : begin + first, channel] = values[:first]
-            ring[: samples - first, channel] = values[first:]
+        place = 0
+        if self._recorded != "output":
+            ring[begin : begin + first, 0] = dry[:first]
+            ring[: samples - first, 0] = dry[first:]
+            place = 1
+        if self._recorded != "input":
+            ring[begin : begin + first, place:] = heard[: self._channels - place, :first].T
+            ring[: samples - first, place:] = heard[: self._channels - place, first:].T
         self._pushed += samples
 
     def close(self) -> None:
@@ -134,7 +148,7 @@ class Recorder:
     def _write_silence(self, frames: int) -> None:
         while frames:
             part = min(frames, _PIECE)
-            self._write_frames(np.zeros((part, CHANNELS), np.float32))
+            self._write_frames(np.zeros((part, self._channels), np.float32))
             frames -= part
 
     def _write_frames(self, sound: NDArray[np.float32]) -> None:
@@ -153,7 +167,7 @@ class Recorder:
 
     def _write_header(self) -> None:
         self._file.seek(0)
-        self._file.write(wav_header(self._rate_hz, self._in_file // _FRAME_BYTES))
+        self._file.write(wav_header(self._rate_hz, self._channels, self._in_file // (4 * self._channels)))
         self._file.seek(0, 2)
 
     def _next_file(self) -> None:
@@ -167,7 +181,7 @@ class Recorder:
     def _create(self, path: Path) -> FileIO:
         try:
             file = path.open("xb", buffering=0)
-            file.write(wav_header(self._rate_hz, 0))
+            file.write(wav_header(self._rate_hz, self._channels, 0))
         except FileExistsError:
             raise AudioFileError(f"There is already a file {str(path)!r}: name a new one, or move it away.") from None
         except OSError as error:

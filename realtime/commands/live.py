@@ -129,14 +129,14 @@ def _play(host: Host, console: object, seconds: float | None, *, show: bool) -> 
     try:
         with keys() as pressed, picture:
             while until is None or time.monotonic() < until:
-                for sentence in host.events():
+                for sentence in [event.sentence for event in host.events() if event.sentence]:
                     console.print(sentence, markup=False)
                 now = host.snapshot()
                 if show:
                     picture.update(meters_view(now), refresh=True)
                 if now.stalled or not host.alive:
                     time.sleep(_LAST_WORDS_S)
-                    for sentence in host.events():
+                    for sentence in [event.sentence for event in host.events() if event.sentence]:
                         console.print(sentence, markup=False)
                     return False
                 match pressed():

@@ -10,9 +10,10 @@ import soundfile
 
 from realtime import meters
 from realtime.controls import Controls
-from realtime.deadline import choose_slack, warm_up
+from realtime.deadline import choose_place, warm_up
 from realtime.errors import AudioFileError, EngineError
 from realtime.host import Host
+from realtime.lane import Lane
 from realtime.latency import buffering_samples
 from realtime.meters import Histogram, Meters, Times, level_db
 from realtime.player import Player
@@ -44,10 +45,13 @@ class Delay:
         self.resets += 1
 
 
-def player(stepper: Delay, shown: Meters, *, block: int = 128, **more: Any) -> Player:
-    slack = int(more.get("slack_samples", 0))
-    delay = buffering_samples(block, stepper.step_samples) + slack
-    return Player(stepper, shown, rate_hz=RATE, block=block, delay_samples=delay, **more)
+def lane(stepper: Delay, shown: Meters, *, block: int = 128, slack_samples: int = 0) -> Lane:
+    delay = buffering_samples(block, stepper.step_samples) + slack_samples
+    return Lane(stepper, shown.model, rate_hz=RATE, block=block, delay_samples=delay, slack_samples=slack_samples)
+
+
+def player(stepper: Delay, shown: Meters, *, block: int = 128, slack_samples: int = 0, **more: Any) -> Player:
+    return Player(lane(stepper, shown, block=block, slack_samples=slack_samples), shown, rate_hz=RATE, **more)
 
 
 def play(one: Player, sound: FloatArray, block: int, flags: int = 0, pause_s: float = 0.0) -> FloatArray:
@@ -136,9 +140,9 @@ def test_the_output_never_passes_full_scale() -> None:
     """What is louder than full scale is limited and counted."""
     shown = Meters()
     heard = play(player(Delay(), shown), np.full(1280, 0.9, np.float32), 128)
-    assert heard.max() == 1.0
+    assert 0.99 < heard.max() <= 1.0
     assert shown.snapshot().clipped_blocks == 10
-    assert shown.snapshot().output_peak == pytest.approx(1.8)
+    assert shown.snapshot().output_peak == heard.max()
 
 
 def test_the_callback_raises_nothing() -> None:
@@ -225,14 +229,14 @@ def times(p50_us: float, p999_us: float) -> Times:
 )
 def test_the_models_place_follows_from_its_time(p999_us: float, block: int, step: int, where: Any, slack: int) -> None:
     """A model that leaves room runs in the callback, a slower one in a worker with as much slack as it needs."""
-    chosen = choose_slack(times(100, p999_us), block_s=block / RATE, step_s=step / RATE, where=where)
-    assert chosen == slack
+    chosen = choose_place(times(100, p999_us), block_s=block / RATE, step_s=step / RATE, where=where)
+    assert chosen.slack == slack
 
 
 def test_a_model_slower_than_sound_is_refused() -> None:
     """A model that needs more time than there is gets a sentence instead of a stream of gaps."""
     with pytest.raises(EngineError, match=r"needs 2\.0 times the real time"):
-        choose_slack(times(5333, 6000), block_s=0.00267, step_s=0.00267)
+        choose_place(times(5333, 6000), block_s=0.00267, step_s=0.00267)
 
 
 def test_warming_up_measures_and_forgets() -> None:
@@ -249,7 +253,7 @@ def test_a_recording_is_what_was_pushed(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "a.wav", RATE)
     dry, wet = ramp(48000), -3 * ramp(48000)
     for begin in range(0, 48000, 480):
-        recorder.push(dry[begin : begin + 480], wet[begin : begin + 480])
+        recorder.push(dry[begin : begin + 480], wet[None, begin : begin + 480])
     recorder.close()
     sound, rate = soundfile.read(tmp_path / "a.wav", dtype="float32")
     assert rate == RATE and recorder.problem is None and recorder.lost_frames == 0
@@ -261,12 +265,12 @@ def test_a_recording_that_cannot_keep_up_keeps_its_time(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "a.wav", 100)
     block = np.ones(1024, np.float32)
     began = time.perf_counter()
-    recorder.push(block, block)
-    recorder.push(block, block)
+    recorder.push(block, block[None])
+    recorder.push(block, block[None])
     lost = recorder.lost_frames
     assert time.perf_counter() - began < 0.05
     time.sleep(0.3)
-    recorder.push(block[:10], block[:10])
+    recorder.push(block[:10], block[None, :10])
     recorder.close()
     sound, _ = soundfile.read(tmp_path / "a.wav")
     assert lost == 1024
@@ -277,16 +281,16 @@ def test_a_recording_that_cannot_keep_up_keeps_its_time(tmp_path: Path) -> None:
 def test_a_full_disk_ends_the_recording_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When writing fails the header still names what is there, and the problem is told once."""
     recorder = Recorder(tmp_path / "a.wav", RATE)
-    recorder.push(ramp(4800), ramp(4800))
+    recorder.push(ramp(4800), ramp(4800)[None])
     time.sleep(0.25)
 
     def full(_data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(recorder, "_write", full)
-    recorder.push(ramp(4800), ramp(4800))
+    recorder.push(ramp(4800), ramp(4800)[None])
     time.sleep(0.25)
-    recorder.push(ramp(4800), ramp(4800))
+    recorder.push(ramp(4800), ramp(4800)[None])
     recorder.close()
     assert (
         recorder.problem is not None and "No space left" in recorder.problem and "ended after 0.1 s" in recorder.problem
@@ -310,7 +314,7 @@ def test_a_long_recording_goes_on_in_a_second_file(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("realtime.recorder._LONGEST_BYTES", 8 * 1000)
     recorder = Recorder(tmp_path / "a.wav", RATE)
     for _ in range(3):
-        recorder.push(ramp(600), ramp(600))
+        recorder.push(ramp(600), ramp(600)[None])
         time.sleep(0.15)
     recorder.close()
     assert [soundfile.info(tmp_path / name).frames for name in ("a.wav", "a-2.wav", "a-3.wav")] == [600, 600, 600]
