@@ -29,6 +29,7 @@ from typing import Any
 from realtime import meters
 from realtime.errors import EngineError, RetimbreError
 from realtime.feedback import WINDOW_S, HowlGuard
+from realtime.measure import Measured
 from realtime.messages import (
     Event,
     Learn,
@@ -77,7 +78,7 @@ class Engine:
         self._next_window = 0.0
         self._last_call = (0.0, 0.0)
         self._scheduled: set[int] = set()
-        self._changes: deque[tuple[str, Iterator[Running | None]]] = deque()
+        self._changes: deque[tuple[str, Iterator[Running | Measured | None]]] = deque()
         self._misses: deque[float] = deque(maxlen=_PATIENCE)
         self._events: list[Event] = []
 
@@ -127,6 +128,8 @@ class Engine:
                 return self.set_map(value)
             case "learn":
                 return self.learn(value)
+            case "measure":
+                return self._begin("measurement", self._open_stream().measure(value.events))
         raise EngineError(f"There is nothing to do for {request.what!r}.")
 
     def change_model(self, change: ModelChange) -> None:
@@ -136,7 +139,7 @@ class Engine:
         self._changes = deque(waiting)
         self._begin("model", stream.change_model(change.model, change.controls))
 
-    def _begin(self, what: str, change: Iterator[Running | None]) -> None:
+    def _begin(self, what: str, change: Iterator[Running | Measured | None]) -> None:
         self._open_stream()
         self._changes.append((what, change))
 
@@ -202,14 +205,18 @@ class Engine:
             return
         what, change = self._changes[0]
         try:
-            running = next(change)
+            result = next(change)
         except RetimbreError as error:
             self._changes.popleft()
             self._events.append(Event("refused", str(error)))
             return
-        if running is None:
+        if result is None:
             return
         self._changes.popleft()
+        if isinstance(result, Measured):
+            self._events.append(Event("measured", "", result))
+            return
+        running = result
         sentence = f"The {what} changed; the latency is now {running.latency.total_ms:.1f} ms."
         if what == "block":
             sentence = (

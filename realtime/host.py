@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from realtime.controls import Controls
 from realtime.errors import EngineError
+from realtime.measure import Measuring
 from realtime.messages import (
     Event,
     Learn,
@@ -122,6 +123,10 @@ class Host:
     def learn(self, control: str | None, *, any_channel: bool = True) -> None:
         """Bind a control to the next controller that moves; a `learnt` event tells. None: wait no more."""
         self._ask("learn", Learn(control, any_channel))
+
+    def measure(self, events: int = 500) -> None:
+        """Begin to measure the latency through a loop outside; a `measured` or `refused` event tells the result."""
+        self._ask("measure", Measuring(events))
 
     @property
     def meters(self) -> Meters:

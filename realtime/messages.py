@@ -22,6 +22,7 @@ from realtime import errors
 from realtime.controls import Controls
 from realtime.errors import ConfigError, EngineError, RetimbreError
 from realtime.latency import Latency
+from realtime.measure import Measured, Measuring
 from realtime.meters import Incident, Times
 from realtime.midi_map import MidiMap
 from realtime.plain import from_plain, to_plain
@@ -36,7 +37,7 @@ RATE_LIMITS_HZ = (8000, 384000)
 MOST_SLACK_BLOCKS = 64
 
 Where = Literal["callback", "worker"]
-EventKind = Literal["said", "running", "refused", "controls", "press", "program", "learnt", "incident"]
+EventKind = Literal["said", "running", "refused", "controls", "press", "program", "learnt", "incident", "measured"]
 Side = Literal["before", "after"]
 
 
@@ -184,7 +185,7 @@ REQUESTS: Mapping[str, Any] = MappingProxyType(
     {
         "open": StreamSettings, "controls": Controls, "model": ModelChange, "slack": int | None, "mute": bool,
         "record": Recording | None, "plugins": Plugins, "plugin": PluginChange, "midi": MidiSettings | None,
-        "map": MidiMap, "learn": Learn, "close": None,
+        "map": MidiMap, "learn": Learn, "measure": Measuring, "close": None,
     }
 )  # fmt: skip
 REPLIES: Mapping[str, Any] = MappingProxyType({"open": Running, "record": str | None})
@@ -192,7 +193,7 @@ REPLIES: Mapping[str, Any] = MappingProxyType({"open": Running, "record": str | 
 EVENTS: Mapping[EventKind, Any] = MappingProxyType(
     {
         "said": None, "running": Running, "refused": None, "controls": Controls, "press": str, "program": str,
-        "learnt": MidiMap, "incident": Incident,
+        "learnt": MidiMap, "incident": Incident, "measured": Measured,
     }
 )  # fmt: skip
 

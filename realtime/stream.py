@@ -26,6 +26,7 @@ from realtime.deadline import CALLBACK_SHARE, LIVE_FACTOR, Place, choose_place, 
 from realtime.errors import EngineError
 from realtime.lane import LONGEST_BLOCK, Lane
 from realtime.latency import Latency, latency
+from realtime.measure import LoopProbe, Measured
 from realtime.messages import MidiSettings, Plugins, Running, StreamSettings
 from realtime.meters import Meters, Times
 from realtime.player import Player
@@ -236,6 +237,20 @@ class Stream:
         self.running = replace(running, latency=law, remarks=())
         yield self.running
 
+    def measure(self, events: int) -> Iterator[Measured | None]:
+        """Put sweeps in and look for them in the input; the sound card's own input is not heard meanwhile."""
+        player, running = self._player(), self.running
+        assert running is not None
+        total = running.latency.total
+        probe = LoopProbe(events, total, self.rate_hz)
+        feed, player.feed = player.feed, probe
+        try:
+            # As long as the sound lasts, and the card may be stopped by its owner meanwhile.
+            yield from self._until(lambda: probe.done, within_s=2 * probe.seconds(self.rate_hz) + _CHANGE_S)
+        finally:
+            player.feed = feed
+        yield probe.result(total, self.rate_hz)
+
     def close(self) -> None:
         """Give everything back; hangs when the sound server died with the stream open."""
         player = self.player
@@ -270,8 +285,8 @@ class Stream:
         self._parted.remove(old)
 
     @staticmethod
-    def _until(done: Callable[[], bool]) -> Iterator[None]:
-        deadline = time.monotonic() + _CHANGE_S
+    def _until(done: Callable[[], bool], within_s: float = _CHANGE_S) -> Iterator[None]:
+        deadline = time.monotonic() + within_s
         while not done():
             if time.monotonic() > deadline:
                 raise EngineError("The sound card has stopped asking for sound, so nothing could be changed.")
