@@ -5,7 +5,7 @@
     compressor  out ▏  .-'    soft knee of 6 dB, then 1 dB out for `ratio` dB in; its level is RMS over 5 ms
                     ▏.'
     leveller    slow gain toward a loudness: down 12 dB a second, up 4 dB a second, never for silence or decay
-    limiter     bends from 1 dB under the ceiling, at once; holds 15 ms, lets go within 80 ms; without look-ahead, so
+    limiter     bends from 1 dB under the ceiling, at once; holds 15 to 30 ms, lets go in 80 ms; without look-ahead, so
                 that it costs no latency; no sample above the ceiling, ever
 
 Levels are RMS in dBFS: a full sine is −3. The arithmetic is in `realtime.strip_kernel`, the words of the settings in
@@ -177,5 +177,5 @@ class Limiter(Stage):
 
     def forget(self) -> None:
         """No envelope."""
-        self.memory[kernel.LI_ENVELOPE] = self.memory[kernel.LI_HELD] = self.reduction_db = 0.0
+        self.memory[kernel.LI_ENVELOPE : kernel.LI_PLACES] = self.reduction_db = 0.0
         self.memory[kernel.LI_GAIN] = 1.0

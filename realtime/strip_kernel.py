@@ -55,9 +55,10 @@ BOOST_DB, CUT_DB = 20.0, 40.0
 FLOOR_DB = 30.0  # so far below the target is silence, and moves nothing
 PASSAGE_DB = 15.0  # so far below the playing so far is a decay or a pause
 
-# Limiter: share (walk), ceiling (walk), factor of release per sample, samples of hold; envelope, hold left, gain.
+# Limiter: share (walk), ceiling (walk), factor of release per sample, samples of hold; envelope, loudest sample of the
+# last hold time, of this one, samples since it began; gain.
 LI_SHARE, LI_CEILING = 0, 4
-LI_RELEASE, LI_HOLD, LI_ENVELOPE, LI_HELD, LI_GAIN, LI_PLACES = range(8, 14)
+LI_RELEASE, LI_HOLD, LI_ENVELOPE, LI_LAST, LI_THIS, LI_COUNT, LI_GAIN, LI_PLACES = range(8, 16)
 KNEE = 10.0 ** (-1.0 / 20.0)  # the limiter bends from 1 dB under its ceiling
 _UNDER = 1.0 - 2.0**-23  # rounding to float32 must not lift a sample above the ceiling
 
@@ -210,12 +211,14 @@ def level(out: FloatArray, memory: Memory) -> None:
 def limit(out: FloatArray, memory: Memory) -> float:
     """Every sample times f(e)/e, e the envelope of all channels together; the least gain of the block.
 
-    e follows a rise at once, holds, then falls. With ceiling C and knee T = C − 1 dB: f(e) = e up to T, beyond it
-    T + (C − T)·(1 − exp(−(e − T)/(C − T))), which has slope 1 at T and never reaches C. |x| ≤ e, so |x|·f(e)/e ≤ C.
+    e follows a rise at once, holds the loudest sample of one or two hold times, then falls. With ceiling C and knee
+    T = C − 1 dB: f(e) = e up to T, beyond it T + (C − T)·(1 − exp(−(e − T)/(C − T))), which has slope 1 at T and never
+    reaches C. |x| ≤ e, so |x|·f(e)/e ≤ C. A tone whose half period is under the hold time has a constant e: no bending.
     """
     channels, frames = out.shape
     release, hold = memory[LI_RELEASE], memory[LI_HOLD]
-    envelope, held, gain = memory[LI_ENVELOPE], memory[LI_HELD], memory[LI_GAIN]
+    envelope, gain = memory[LI_ENVELOPE], memory[LI_GAIN]
+    before, now, count = memory[LI_LAST], memory[LI_THIS], memory[LI_COUNT]
     least = 1.0
     for n in range(frames):
         moving = memory[LI_CEILING + LEFT] > 0.0
@@ -228,14 +231,14 @@ def limit(out: FloatArray, memory: Memory) -> float:
                 out[c, n] = sane(out[c, n])
                 magnitude = abs(out[c, n])
             loudest = max(loudest, magnitude)
+        now = max(now, loudest)
+        held = max(before, now)
+        count += 1.0
+        if count >= hold:
+            before, now, count = now, 0.0, 0.0
         last = envelope
-        if loudest >= envelope:
-            envelope, held = loudest, hold
-        elif held > 0.0:
-            held -= 1.0
-        else:
-            envelope = max(loudest, envelope * release)
-            envelope = envelope if envelope > _NOTHING else 0.0
+        envelope = max(held, envelope * release)
+        envelope = envelope if envelope > _NOTHING else 0.0
         knee = ceiling * KNEE
         if envelope <= knee:
             gain = 1.0
@@ -243,12 +246,13 @@ def limit(out: FloatArray, memory: Memory) -> float:
         if moving or envelope != last:
             room = ceiling - knee
             gain = (knee + room * (1.0 - math.exp((knee - envelope) / room))) / envelope
-        now = 1.0 + share * (gain - 1.0)
-        least = min(least, now)
+        factor = 1.0 + share * (gain - 1.0)
+        least = min(least, factor)
         for c in range(channels):
-            y = out[c, n] * now
+            y = out[c, n] * factor
             if share == 1.0:
                 y = max(-ceiling * _UNDER, min(ceiling * _UNDER, y))
             out[c, n] = y
-    memory[LI_ENVELOPE], memory[LI_HELD], memory[LI_GAIN] = envelope, held, gain
+    memory[LI_ENVELOPE], memory[LI_GAIN] = envelope, gain
+    memory[LI_LAST], memory[LI_THIS], memory[LI_COUNT] = before, now, count
     return least
