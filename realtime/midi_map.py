@@ -132,7 +132,8 @@ class MidiMap:
             if channel is not None:
                 _checked("channel", channel, 1, 16)
             _checked("number of a controller", number, 0, 119)
-        for program, name in self.programs.items():
+        programs: Mapping[int, object] = self.programs
+        for program, name in programs.items():
             _checked("program number", program, 0, 127)
             if not isinstance(name, str) or not name.strip():
                 raise ConfigError(f"Program {program} calls {name!r}, but it must call a preset or model by its name.")

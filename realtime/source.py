@@ -152,3 +152,18 @@ class Source(Protocol):
     def silence(self) -> None:
         """End all notes in a few milliseconds and forget pedals and bends."""
         ...
+
+
+def open_source(settings: SourceSettings, rate_hz: int, longest: int) -> Source:
+    """The source that `settings` describe, at the device's rate, for blocks of up to `longest` frames.
+
+    Raises ConfigError or AudioFileError (a SoundFont that is missing, damaged, or whose player is not installed). On a
+    control thread: the first time on a machine it may take seconds.
+    """
+    if settings.kind == "soundfont":
+        from realtime.soundfont import SoundFontSource
+
+        return SoundFontSource(settings, rate_hz, longest)
+    from realtime.synth_keyboard import KeyboardSource
+
+    return KeyboardSource(settings, rate_hz)

@@ -1,0 +1,155 @@
+"""MIDI ports: which there are, which one is meant, and an input whose messages come with their place in the block.
+
+    port ─▶ driver's thread ─▶ ring ─▶ collect(frames), audio thread ─▶ [(offset in the block, message), …]
+                                          └─▶ overheard(), control thread: controllers and programs, for a MidiMap
+
+On Linux with a JACK server ports are opened through JACK itself (`midi_jack`), whose messages keep their frame inside
+the period; everything else goes through rtmidi (`midi_rtmidi`). Opening, listing, `problems` and `close` belong to a
+control thread; only `collect` belongs to the audio thread. A port that goes away is waited for and opened again by
+name, and what it left sounding is ended.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from dataclasses import dataclass
+from typing import Protocol
+
+from realtime.errors import ConfigError, DeviceError
+from realtime.source import MidiEvent
+
+JACK = "JACK"
+RESET = b"\xff"
+"""MIDI's system reset: what an input hands out when notes may hang, and what every source takes as silence."""
+# A port's number at the end of its name, which ALSA and Windows give and change at will.
+_NUMBER = re.compile(r"\s+\d+(:\d+)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class MidiPort:
+    """A port that sends notes, by its name and the interface that offers it (JACK, ALSA, Core MIDI, Windows)."""
+
+    name: str
+    api: str
+
+
+class MidiInput(Protocol):
+    """Where messages come from: a port, or a file."""
+
+    name: str
+    delay_samples: int
+    """From a message to its place in the sound, the same for all; known after the first block."""
+
+    def collect(self, frames: int) -> list[MidiEvent]:
+        """The messages of the coming block of `frames`, offsets rising. Audio thread; never raises or waits."""
+        ...
+
+    def overheard(self) -> list[bytes]:
+        """Controllers and program changes collected since the last call, for a `MidiMap`. Control thread."""
+        ...
+
+    def problems(self) -> list[str]:
+        """Sentences on what happened to the port since the last call; also opens it again. Control thread, any time."""
+        ...
+
+    def close(self) -> None:
+        """Let the port go. Not while `collect` may run."""
+        ...
+
+
+class PortInput(MidiInput, Protocol):
+    """An input from a port."""
+
+    def drain(self) -> list[bytes]:
+        """Everything that came since the last call, at once, for a monitor; not beside `collect`."""
+        ...
+
+
+def is_channel_message(message: bytes) -> bool:
+    """Whether `message` is one whole message of a channel: note, pressure, controller, program or bend."""
+    if not message or not 0x80 <= message[0] < 0xF0:
+        return False
+    return len(message) == (2 if message[0] & 0xE0 == 0xC0 else 3) and max(message[1:]) < 0x80
+
+
+def list_ports() -> list[MidiPort]:
+    """Every port that sends, JACK's first; empty where there is none. Raises nothing: no MIDI is no ports."""
+    from realtime import midi_jack, midi_rtmidi
+
+    ports = [MidiPort(name, JACK) for name in midi_jack.port_names()]
+    return ports + [MidiPort(name, api) for api in midi_rtmidi.apis() for name in midi_rtmidi.port_names(api)]
+
+
+def open_input(
+    port: str | None,
+    *,
+    virtual_name: str | None = None,
+    rate_hz: int,
+    jack: bool | None = None,
+    wait: bool = False,
+) -> PortInput:
+    """Open the port that `port` names, wholly or by a part that only one has; None: only a port of our own.
+
+    virtual_name: the name of our own port, to which others connect; through JACK there is one in any case. jack:
+    whether the sound runs on the JACK server, so that its frames are the sound's own; None asks whether there is a
+    server at the rate. wait: a port that is not there yet is waited for. Raises DeviceError or ConfigError.
+    """
+    from realtime import midi_jack, midi_rtmidi
+
+    if port is None and virtual_name is None:
+        raise ConfigError("No MIDI port is named: name one of `retimbre midi ports`, or a virtual port.")
+    if virtual_name is not None and (not virtual_name.strip() or len(virtual_name) > 32 or ":" in virtual_name):
+        raise ConfigError(f"The virtual MIDI port {virtual_name!r} needs a name of 1 to 32 letters without a colon.")
+    through_jack = midi_jack.is_running(rate_hz) if jack is None else jack
+    if port is None:
+        if through_jack:
+            return midi_jack.JackInput(None, virtual_name or "retimbre")
+        return midi_rtmidi.RtMidiInput(None, midi_rtmidi.default_api(), virtual_name or "retimbre", rate_hz)
+    ports = list_ports()
+    try:
+        chosen = choose_port(ports, port, prefer=JACK if through_jack else None)
+    except DeviceError:
+        if not wait:
+            raise
+        chosen = MidiPort(port, JACK if through_jack else midi_rtmidi.default_api())
+    if chosen.api == JACK and through_jack:
+        return midi_jack.JackInput(chosen.name, virtual_name or "retimbre")
+    api = midi_rtmidi.JACK_API if chosen.api == JACK else chosen.api
+    return midi_rtmidi.RtMidiInput(chosen.name, api, virtual_name or "retimbre", rate_hz)
+
+
+def choose_port(ports: list[MidiPort], name: str, *, prefer: str | None = None) -> MidiPort:
+    """The port that `name` means: its whole name, its name without a number, or a part that only one has.
+
+    prefer: the interface that wins when several offer the port. Raises DeviceError with what there is.
+    """
+    ordered = sorted(ports, key=lambda port: port.api != prefer) if prefer else ports
+    wanted = name.casefold()
+    tests = (
+        lambda port: port.name == name,
+        lambda port: without_number(port.name) == without_number(name),
+        lambda port: wanted in port.name.casefold(),
+    )
+    for test in tests:
+        found = [port for port in ordered if test(port)]
+        names = list(dict.fromkeys(without_number(port.name) for port in found))
+        if len(names) == 1:
+            return found[0]
+        if found:
+            raise DeviceError(f"{name!r} means several MIDI ports ({', '.join(names)}): give more of the name.")
+    if not ports:
+        raise DeviceError(
+            f"There is no MIDI port {name!r}, nor any other: plug a keyboard in, or use a virtual port"
+            f"{' (on Linux, bridge ALSA to JACK with a2jmidid)' if sys.platform == 'linux' else ''}."
+        )
+    names = list(dict.fromkeys(port.name for port in ports))
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    meant = f"did you mean {near[0]!r}" if near else f"choose from {', '.join(names)}"
+    raise DeviceError(f"There is no MIDI port {name!r}: {meant} (`retimbre midi ports` lists them).")
+
+
+def without_number(name: str) -> str:
+    """A port's name without the number that its interface may change."""
+    return _NUMBER.sub("", name)
