@@ -1,6 +1,6 @@
 """MIDI in the engine: notes play a source in the callback, controllers turn knobs on the control thread.
 
-    MidiInput ─▶ fill (callback) ─▶ Source.play ─▶ the block        every message ─▶ heard ─▶ turned (control thread)
+    MidiInput ─▶ fill (callback) ─▶ Source.play ─▶ the block        what it overheard ─▶ turned (control thread)
 
 While the map calls presets by program changes, those do not reach the source, whose instrument they would change.
 Threads: `fill` is the audio callback; everything else the control thread.
@@ -8,7 +8,6 @@ Threads: `fill` is the audio callback; everything else the control thread.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float32]
 
-_MOST_HEARD = 4096  # controller messages between two ticks; in a storm only the newest count
-_CONTROLLER, _PROGRAM = 0xB0, 0xC0
+_PROGRAM = 0xC0
 
 
 @dataclass(slots=True)
@@ -51,8 +49,8 @@ class Turned:
 class MidiFeed:
     """One MIDI input, what its notes play, and what its controllers turn."""
 
-    def __init__(self, settings: MidiSettings, rate_hz: int) -> None:
-        """Open the port or file and make the source ready. Raises `RetimbreError`."""
+    def __init__(self, settings: MidiSettings, rate_hz: int, *, jack: bool) -> None:
+        """Open the port or file and make the source ready; jack: the sound runs there. Raises `RetimbreError`."""
         self.map = settings.map
         self._mixed = settings.mixed
         self._source = None
@@ -62,8 +60,9 @@ class MidiFeed:
         if settings.file is not None:
             self._input = FilePlayer(settings.file, rate_hz=rate_hz, loop=settings.loop)
         else:
-            self._input = open_input(settings.port or None, virtual_name=settings.virtual, rate_hz=rate_hz)
-        self._heard: deque[bytes] = deque(maxlen=_MOST_HEARD)
+            self._input = open_input(
+                settings.port, virtual_name=settings.virtual, rate_hz=rate_hz, jack=jack, wait=settings.wait
+            )
         self._made = np.zeros(LONGEST_BLOCK, np.float32)
         self._learner = MidiLearner()
         self._positions: dict[tuple[int, int], float] = {}
@@ -71,16 +70,10 @@ class MidiFeed:
     def fill(self, block: FloatArray) -> None:
         """Play what came for this block (frames,) into it."""
         events = self._input.collect(block.size)
-        calls_presets = bool(self.map.programs)
-        if events:
-            for _, message in events:
-                kind = message[0] & 0xF0 if message else 0
-                if kind in (_CONTROLLER, _PROGRAM):
-                    self._heard.append(message)
         if self._source is None:
             return
-        if events and calls_presets:
-            events = [event for event in events if not event[1] or event[1][0] & 0xF0 != _PROGRAM]
+        if events and self.map.programs:
+            events = [event for event in events if event[1][0] & 0xF0 != _PROGRAM]
         made = self._made[: block.size]
         self._source.play(events, made)
         if self._mixed:
@@ -98,12 +91,12 @@ class MidiFeed:
     def turned(self, controls: Controls, *, muted: bool, targets: Sequence[Target]) -> Turned:
         """What the messages since the last call ask for, starting from the present `controls`."""
         result = Turned()
-        if not self._heard:
+        heard = self._input.overheard()
+        if not heard:
             return result
         values = _values(controls, muted, targets)
         changed = False
-        while self._heard:
-            message = self._heard.popleft()
+        for message in heard:
             wanted = self._learner.listening_for
             learnt = self._learner.hear(message, self.map)
             if learnt is not None:

@@ -35,8 +35,10 @@ from realtime.messages import (
 )
 from realtime.meters import Incident, Snapshot
 from realtime.plugin_spec import PluginSpec
-from realtime.presets import Preset, Setlist, resolve_preset
+from realtime.preset import Preset
+from realtime.presets import resolve_preset
 from realtime.remote import RemoteState
+from realtime.setlist import Setlist
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.3, 2.0
 _DEFAULT_AFTER_S = 10.0
@@ -155,19 +157,21 @@ class LiveSession:
         self._events.append(Event("said", "The sound stopped; it will go on as soon as the device is there again."))
 
     def _open_again(self, now: float) -> None:
-        assert self.settings is not None and self._lost_s is not None
-        wanted = self.settings
+        wanted, lost_s = self._wanted(), self._lost_s
+        assert lost_s is not None
         record = None if self._recording is None else _free(self._recording.path)
         if self.running is not None:  # by the names that were found, which "default" may not mean any more
             wanted = replace(
                 wanted, input=self.running.input, output=self.running.output, host_api=self.running.host_api
             )
         wanted = replace(wanted, record=record)
+        if wanted.midi is not None:
+            wanted = replace(wanted, midi=replace(wanted.midi, wait=True))
         try:
             try:
                 running = self.host.open(wanted)
             except DeviceError:
-                if now - self._lost_s < _DEFAULT_AFTER_S:
+                if now - lost_s < _DEFAULT_AFTER_S:
                     raise
                 running = self.host.open(replace(wanted, input=None, output=None, host_api=None, rate_hz=None))
         except RetimbreError:
@@ -180,7 +184,7 @@ class LiveSession:
             self.host.mute(True)
         if record is not None and self._recording is not None:
             self._recording = replace(self._recording, path=record)
-        gone_s = time.monotonic() - self._lost_s
+        gone_s = time.monotonic() - lost_s
         self._lost_s = None
         self.restarts += 1
         rest = f", recording on into {record.name}" if record is not None else ""
@@ -271,16 +275,16 @@ class LiveSession:
         return self._setlist.presets
 
     def use(self, preset: Preset) -> None:
-        """Play as a preset says; devices stay as they are."""
-        settings = self._wanted()
-        self._load_model(preset.model, preset.controls)
-        if (preset.before, preset.after) != (settings.before, settings.after):
+        """Play as a preset says; devices and the MIDI input stay as they are. Raises `RetimbreError`."""
+        now = self._wanted()
+        wanted = preset.resolved(now.midi)
+        self._load_model(wanted.model, wanted.controls)
+        if (wanted.before, wanted.after) != (now.before, now.after):
             if not self.waiting:
-                self.host.change_plugins(Plugins(preset.before, preset.after))
-            self.settings = replace(self._wanted(), before=preset.before, after=preset.after)
-        midi = _midi_of(preset, settings.midi)
-        if midi != settings.midi:
-            self.set_midi(midi)
+                self.host.change_plugins(Plugins(wanted.before, wanted.after))
+            self.settings = replace(self._wanted(), before=wanted.before, after=wanted.after)
+        if now.midi is not None and wanted.midi != now.midi:
+            self.set_midi(wanted.midi)
         self._preset = preset.name
 
     def set_midi(self, midi: MidiSettings | None) -> None:
@@ -304,7 +308,8 @@ class LiveSession:
         specs = list(getattr(settings, place))
         spec: PluginSpec = specs[index]
         specs[index] = replace(spec, bypass=value >= 0.5) if name == "bypass" else spec.with_parameter(name, value)
-        self.settings = replace(settings, **{place: tuple(specs)})
+        sides: dict[str, Any] = {place: tuple(specs)}
+        self.settings = replace(settings, **sides)
 
     def write_log(self, path: Path) -> None:
         """Everything that may have been heard as a fault, for a report: JSON. Raises `EngineError`."""
@@ -330,15 +335,8 @@ class LiveSession:
         return self.settings
 
 
-def _midi_of(preset: Preset, now: MidiSettings | None) -> MidiSettings | None:
-    """The MIDI that is open, with the preset's source and map where it has them."""
-    if now is None:
-        return None
-    return replace(now, source=preset.source or now.source, map=preset.midi)
-
-
 def _free(path: Path) -> Path:
-    """A name beside `path` that is not taken: NAME-2.wav, NAME-3.wav, …"""
+    """A name beside `path` that is not taken: NAME-2.wav, then NAME-3.wav, and so on."""
     number = 2
     while (candidate := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists():
         number += 1

@@ -45,15 +45,17 @@ Side = Literal["before", "after"]
 class MidiSettings:
     """What MIDI does while a stream runs.
 
-    port: the input to open, by name; virtual: the name of a port to make instead, for others to connect to; file: a
-    standard MIDI file to play instead of a port, again and again with `loop`. source: what notes play instead of the
-    sound card's input (with it, with `mixed`); None: notes play nothing. map: what controllers turn.
+    port: the input to open, by name, waited for with `wait` when it is not there; virtual: the name of a port to make
+    instead, for others to connect to; file: a standard MIDI file to play instead of a port, again and again with
+    `loop`. source: what notes play instead of the sound card's input (with it, with `mixed`); None: notes play nothing.
+    map: what controllers turn.
     """
 
     port: str | None = None
     virtual: str | None = None
     file: Path | None = None
     loop: bool = False
+    wait: bool = False
     source: SourceSettings | None = None
     mixed: bool = False
     map: MidiMap = field(default_factory=MidiMap)

@@ -365,7 +365,7 @@ class Stream:
             return None
         from realtime.feed import MidiFeed  # only where there is MIDI
 
-        return MidiFeed(settings, self.rate_hz)
+        return MidiFeed(settings, self.rate_hz, jack=self._sink.is_jack)
 
     def _tell(self, law: Latency, place: Place, lane: Lane, *, remarks: bool = False) -> Running:
         manifest, chain = self.chain.package.manifest, self.chain
@@ -397,7 +397,9 @@ class _Thread:
     """Something that takes long, beside the control thread."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
-        self._work, self._result, self._error = work, None, None
+        self._work = work
+        self._result: Any = None
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
         self._thread.start()
 
