@@ -96,16 +96,22 @@ class Lv2Plugin:
     def run(self, inputs: FloatArray, outputs: FloatArray) -> None:
         """Process (info.inputs, frames) into (info.outputs, frames)."""
         frames = inputs.shape[1]
-        for begin in range(0, frames, self._longest):
-            count = min(self._longest, frames - begin)
-            self._inputs[:, :count] = inputs[:, begin : begin + count]
-            for room in self._events:
-                room.clear()
-            self._run(self._handle, count)
-            self._features.worker.answer()
-            outputs[:, begin : begin + count] = self._outputs[:, :count]
+        if frames <= self._longest:
+            self._run_piece(inputs, outputs, frames)
+        else:
+            for begin in range(0, frames, self._longest):
+                part = slice(begin, min(frames, begin + self._longest))
+                self._run_piece(inputs[:, part], outputs[:, part], part.stop - begin)
         if self._latency_port is not None:
             self.latency_samples = self._read_latency()
+
+    def _run_piece(self, inputs: FloatArray, outputs: FloatArray, frames: int) -> None:
+        self._inputs[:, :frames] = inputs
+        for room in self._events:
+            room.clear()
+        self._run(self._handle, frames)
+        self._features.worker.answer()
+        outputs[:] = self._outputs[:, :frames]
 
     def reset(self) -> None:
         """Forget the sound so far."""
