@@ -1,4 +1,4 @@
-"""`retimbre models`: list the installed model packages, show one, or check that they play as their makers heard them.
+"""`retimbre models`: list the installed model packages, show one, check that they play as heard, or import a capture.
 
 Exit codes: 0 all is well; 1 a package asked for is missing, broken, or does not sound as it should. `list` names broken
 packages and still gives 0: one bad folder must not stop a script from seeing the good ones.
@@ -7,6 +7,7 @@ packages and still gives 0: one bad folder must not stop a script from seeing th
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from realtime.package import Manifest
 
-app = typer.Typer(help="List, show and check model packages.", no_args_is_help=True)
+app = typer.Typer(help="List, show, check and import model packages.", no_args_is_help=True)
 _AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -169,6 +170,31 @@ def check_models(
                 typer.secho(f"{entry['model']}: {entry['sentence']}", err=True, fg=typer.colors.RED)
     if not all(entry["passed"] for entry in entries):
         raise typer.Exit(1)
+
+
+@app.command("import")
+def import_model(
+    file: Annotated[Path, typer.Argument(help="A capture of Neural Amp Modeler, ending in .nam.")],
+    folder: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where the package's folder goes; none: among your models.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the package; none: from the file's.")] = None,
+    step: Annotated[int, typer.Option("--step", help="Samples per call of the model, 16 to 1024.")] = 64,
+    size: Annotated[
+        float, typer.Option("--size", help="Of a file with several sizes: 0 the smallest, 1 the whole one.")
+    ] = 1.0,
+) -> None:
+    """Make a model package of a .nam file; `--model FILE.nam` does the same in passing."""
+    from realtime.nam import import_capture
+    from realtime.package import package_folders
+
+    package = import_capture(file, folder, name=name, step=step, size=size)
+    manifest = package.manifest
+    typer.echo(f"{manifest.title}: {manifest.architecture}, {manifest.sample_rate} Hz.")
+    known = package.folder.parent.resolve() in [parent.resolve() for parent in package_folders()]
+    typer.echo(
+        f"Wrote {package.folder}; play it with: retimbre live --model {package.name if known else package.folder}"
+    )
 
 
 def _facts(manifest: Manifest) -> dict[str, Any]:

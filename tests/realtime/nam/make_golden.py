@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +111,11 @@ def sound(samples: int = SAMPLES) -> FloatArray:
 def captures() -> dict[str, tuple[dict[str, Any], Any]]:
     """Return each capture as its file's contents, and a function from sound to sound that runs it in torch."""
     import torch
-    from nam.models.conv_net import ConvNet
-    from nam.models.linear import Linear
-    from nam.models.recurrent import LSTM
-    from nam.models.wavenet import WaveNet
 
+    modules = {"conv_net": "ConvNet", "linear": "Linear", "recurrent": "LSTM", "wavenet": "WaveNet"}
+    ConvNet, Linear, LSTM, WaveNet = (  # noqa: N806  (classes keep their names)
+        getattr(import_module(f"nam.models.{module}"), kind) for module, kind in modules.items()
+    )
     torch.manual_seed(5)
     torch.set_num_threads(1)
     models = {name: WaveNet.init_from_config(json.loads(json.dumps(config))) for name, config in WAVENETS.items()}
