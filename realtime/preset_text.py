@@ -27,6 +27,7 @@ from realtime.toml_file import only
 
 FORMAT = 1
 SECTIONS = ("format", "model", "stream", "controls", "targets", "before", "after", "midi", "source")
+_TABLES = ("stream", "controls", "targets", "midi", "source")
 _MAP = ("cc", "programs")
 _T = TypeVar("_T")
 
@@ -42,9 +43,7 @@ def preset_from_table(name: str, table: Mapping[str, Any], path: Path | None = N
         )
     if "model" not in values:
         raise ConfigError(f"{where} has no model, but it must name one: write model = 'voice' above the first section.")
-    sections = {
-        key: _table(values.get(key, {}), f"{where} [{key}]") for key in ("stream", "controls", "targets", "midi")
-    }
+    sections = {key: _table(values.get(key, {}), f"{where} [{key}]") for key in _TABLES}
     midi = sections["midi"]
     map_ = {key: midi.pop(key) for key in _MAP if key in midi}
     known = [*plain_fields(MidiSettings, NOT_MIDI), *_MAP]
@@ -61,7 +60,7 @@ def preset_from_table(name: str, table: Mapping[str, Any], path: Path | None = N
             midi=_within(f"{where} [midi]", lambda: MidiMap.from_mapping(map_)),
             midi_input=midi,
             source=(
-                _within(f"{where} [source]", lambda: SourceSettings.from_mapping(_table(values["source"], "It")))
+                _within(f"{where} [source]", lambda: SourceSettings.from_mapping(sections["source"]))
                 if "source" in values
                 else None
             ),
