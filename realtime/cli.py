@@ -23,7 +23,18 @@ from realtime.errors import RetimbreError
 
 ENTRY_POINT_GROUP = "retimbre.commands"
 # One module in `realtime/commands/` per subcommand; the order is the order of `--help`.
-COMMANDS: tuple[str, ...] = ("live", "convert", "devices", "latency", "models", "presets", "demo", "bench", "doctor")
+COMMANDS: tuple[str, ...] = (
+    "live",
+    "convert",
+    "devices",
+    "latency",
+    "models",
+    "plugins",
+    "presets",
+    "demo",
+    "bench",
+    "doctor",
+)
 # Top-level modules that only the `train` extra installs: their absence is a missing extra, not a defect.
 TRAIN_MODULES = frozenset({"torch", "librosa", "onnx", "onnxscript", "tensorboard", "matplotlib", "scipy", "swift_f0"})
 EXIT_ERROR, EXIT_DEFECT, EXIT_INTERRUPTED = 1, 70, 130
