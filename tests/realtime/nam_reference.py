@@ -19,7 +19,7 @@ FILMS = (
 )  # fmt: skip
 
 
-def play(capture: dict[str, Any], x: NDArray[np.float32], lead: int = 4000) -> Signal:
+def play(capture: dict[str, Any], x: NDArray[np.float32], lead: int = 7000) -> Signal:
     """What the capture makes of `x` (samples,) after `lead` samples of silence."""
     long = np.concatenate([np.zeros(lead), x])[None]
     return _model(capture, long)[0, lead:]

@@ -49,6 +49,19 @@ def standard(channels: tuple[int, int], dilations: tuple[list[int], list[int]]) 
     )
 
 
+def second(channels: int) -> dict[str, Any]:
+    """Return the settings of the trainer's second generation: one array, long kernels, a head that listens back."""
+    row = [1, 3, 7, 17, 41, 101, 239]
+    head = {"out_channels": 1, "kernel_size": 16, "bias": True}
+    return wavenet(
+        array(
+            channels=channels, kernel_size=[6] * 14 + [15, 15] + [6] * 7, dilations=[*row, *row, 1, 13, *row],
+            activation="LeakyReLU", head=head,
+        ),
+        head_scale=0.01,
+    )  # fmt: skip
+
+
 DOUBLING = [2**k for k in range(10)]
 SHORT = ([2**k for k in range(7)], [128, 256, 512, *DOUBLING])
 PAIRED = {"name": "PairMultiply", "primary": "Tanh", "secondary": "Sigmoid"}
@@ -64,6 +77,8 @@ WAVENETS: dict[str, dict[str, Any]] = {
     "lite": standard((12, 6), SHORT),
     "feather": standard((8, 4), SHORT),
     "nano": standard((4, 2), SHORT),
+    "a2": second(8),
+    "a2_lite": second(3),
     "gated": wavenet(
         array(activation=PAIRED, head={"out_channels": 3, "kernel_size": 1, "bias": True}),
         array(input_size=4, channels=3, activation=[BLENDED, PAIRED], dilations=[3, 5], kernel_size=[2, 4]),
@@ -96,7 +111,19 @@ WAVENETS: dict[str, dict[str, Any]] = {
         },
     ),
 }
-GOLDEN = ("nano", "gated", "curves", "films", "condition", "lstm", "convnet", "linear", "sequential", "container")
+GOLDEN = (
+    "nano",
+    "a2_lite",
+    "gated",
+    "curves",
+    "films",
+    "condition",
+    "lstm",
+    "convnet",
+    "linear",
+    "sequential",
+    "container",
+)
 
 
 def sound(samples: int = SAMPLES) -> FloatArray:
