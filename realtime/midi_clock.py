@@ -110,7 +110,7 @@ class ArrivalTimes:
     slowly to follow a driver whose clock runs at another pace.
     """
 
-    _RISE = 0.002  # seconds per second
+    _RISE = 0.0002  # seconds per second, more than any two clocks differ by
     _LOST_S = 0.1
 
     def __init__(self) -> None:

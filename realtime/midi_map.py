@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from realtime.controls import RANGES, Controls
 from realtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from realtime.manifest import Control
 
 CcKey = tuple[int | None, int]
 """(channel 1…16 or None for any, controller number 0…127)."""
@@ -218,6 +221,12 @@ class MidiMap:
                 return {}
         return {binding.control: value}
 
+    def claims(self, message: bytes) -> bool:
+        """Whether `message` turns a knob or calls a preset here, so that the source must not hear it."""
+        if len(message) == 3 and message[0] & 0xF0 == 0xB0 and message[2] < 128:
+            return self.binding_for((message[0] & 0x0F) + 1, message[1]) is not None
+        return self.program(message) is not None
+
     def program(self, message: bytes) -> str | None:
         """The preset or model that a program change calls, or None."""
         if len(message) != 2 or message[0] & 0xF0 != 0xC0:
@@ -267,11 +276,12 @@ class MidiLearner:
         return learnt
 
 
-def suggested_map(suggestions: Mapping[str, tuple[int, float, float]]) -> MidiMap:
-    """The map that a package suggests: control name → (controller, lowest, highest); the first keeps a shared one."""
+def suggested_map(controls: Iterable[Control]) -> MidiMap:
+    """The map that a package's controls suggest; of two that suggest one controller the first has it."""
     cc: dict[CcKey, Binding] = {}
-    for control, (number, low, high) in suggestions.items():
-        cc.setdefault((None, number), Binding(control, low, high))
+    for control in controls:
+        if control.midi_cc is not None and control.midi_cc not in _MODE_MESSAGES:
+            cc.setdefault((None, control.midi_cc), Binding(control.name, control.minimum, control.maximum))
     return MidiMap(cc)
 
 
