@@ -28,11 +28,13 @@ COMMANDS: tuple[str, ...] = (
     "convert",
     "devices",
     "latency",
+    "midi",
     "models",
     "plugins",
     "presets",
     "demo",
     "bench",
+    "soak",
     "doctor",
 )
 # Top-level modules that only the `train` extra installs: their absence is a missing extra, not a defect.

@@ -64,6 +64,7 @@ class LiveSession:
         self._lost_s: float | None = None
         self._next_try_s = 0.0
         self._wait_s = _FIRST_WAIT_S
+        self._obstacle = ""
         self._events: list[Event] = []
         self.restarts = 0
         """How often the stream was opened again."""
@@ -151,7 +152,7 @@ class LiveSession:
         self._targets = tuple(target.name for target in resolve(self.settings.model).manifest.targets)
 
     def _lose(self, now: float) -> None:
-        self._lost_s, self._wait_s = now, _FIRST_WAIT_S
+        self._lost_s, self._wait_s, self._obstacle = now, _FIRST_WAIT_S, ""
         self._next_try_s = now
         self.host.close(_KILL_S)
         self._events.append(Event("said", "The sound stopped; it will go on as soon as the device is there again."))
@@ -174,8 +175,11 @@ class LiveSession:
                 if now - lost_s < _DEFAULT_AFTER_S:
                     raise
                 running = self.host.open(replace(wanted, input=None, output=None, host_api=None, rate_hz=None))
-        except RetimbreError:
+        except RetimbreError as error:
             self.host.close(_KILL_S)
+            if str(error) != self._obstacle:
+                self._obstacle = str(error)
+                self._events.append(Event("said", f"Not yet: {error}"))
             self._next_try_s = time.monotonic() + self._wait_s
             self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
             return
