@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+import io
 import math
+import warnings
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
 import torch
+from torch import Tensor, nn
 
 from realtime.features import PitchLoudnessFeatures
 from trainer import melodies
 from trainer.models.voice import VoiceModel, VoiceNetwork, harmonic_distance
 from trainer.spectral import SpectralDiscriminator, SpectralLoss
 from trainer.synthesis import NoiseBank, Room, harmonic_waves, oscillate
+from trainer.voice_step import NoiseStep, OscillatorStep, RoomStep, VoiceStep, initial_states
 
 RATE, HOP = 48_000, 128
+
+
+def onnx_session(module: nn.Module, *example: Tensor, optimised: Path | None = None) -> ort.InferenceSession:
+    """The module in onnxruntime, as the export and the engine make it; the graph it runs is saved as `optimised`."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module, example, cast("Any", buffer), opset_version=17, dynamo=False)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    if optimised is not None:
+        options.optimized_model_filepath = str(optimised)
+    return ort.InferenceSession(buffer.getvalue(), options, providers=["CPUExecutionProvider"])
+
+
+def cycles_apart(one: float, other: float) -> float:
+    """How far two phases in cycles lie apart."""
+    return abs((one - other + 0.5) % 1 - 0.5)
 
 
 def plucked(midi: float, seconds: float = 1.0) -> melodies.Note:
@@ -148,3 +175,99 @@ def test_silence_is_no_passage() -> None:
     """Silence teaches nothing and is left out."""
     features = PitchLoudnessFeatures(HOP, 256, 55.0, 2000.0)
     assert melodies.passage(np.zeros(RATE, np.float32), RATE, features, 4, -20.0, 0.0) is None
+
+
+@pytest.mark.parametrize("harmonics", [1, 7, 8, 96])
+def test_oscillators_of_one_frame_are_those_of_many(harmonics: int) -> None:
+    """Frame by frame, from few sines, the oscillators give the same sound and phase as all at once."""
+    generator = torch.Generator().manual_seed(harmonics)
+    f0 = 200 + 600 * torch.rand(1, 40, generator=generator)
+    amplitudes = torch.rand(1, 40, harmonics, generator=generator) / torch.arange(1, harmonics + 1) ** 2
+    waves, end = harmonic_waves(f0, f0[:, :1], torch.zeros(1, 1), harmonics, HOP, RATE)
+    whole = oscillate(amplitudes, torch.zeros(1, harmonics), waves)
+    step, phase, last = OscillatorStep(harmonics, HOP, RATE), torch.zeros(1, 1), f0[:, :1]
+    before, frames = torch.zeros(1, harmonics), []
+    for now, level in zip(f0.split(1, 1), amplitudes[0].split(1), strict=True):
+        parts, phase = step(before, level, phase, last, now)
+        last, before = now, level
+        frames.append(parts.sum(0))
+    torch.testing.assert_close(torch.stack(frames), whole[0], atol=3e-5, rtol=0)
+    assert cycles_apart(float(phase), float(end)) < 1e-5
+
+
+def test_a_steady_pitch_is_exact_in_onnxruntime() -> None:
+    """After ten seconds the exported oscillators' phase is that of the frequency asked for, to 1e-4 of a cycle."""
+    nothing, f0 = torch.zeros(1, 2), torch.tensor([[437.3]])
+    session = onnx_session(OscillatorStep(2, HOP, RATE), nothing, nothing, torch.zeros(1, 1), f0, f0)
+    names = [tensor.name for tensor in session.get_inputs()]
+    phase, frames = np.zeros((1, 1), np.float32), 10 * RATE // HOP
+    for _ in range(frames):
+        given = (nothing.numpy(), nothing.numpy(), phase, f0.numpy(), f0.numpy())
+        phase = session.run(None, dict(zip(names, given, strict=True)))[1]
+    assert cycles_apart(float(phase[0, 0]), float(f0) * frames * HOP / RATE) < 1e-4
+
+
+def test_a_frame_takes_few_operations(tmp_path: Path) -> None:
+    """The graph of a frame, as onnxruntime runs it, has at most 71 operations: on one frame each costs its own time."""
+    network = VoiceNetwork(VoiceModel(hidden=16, harmonics=12, noise_bands=8, room_taps=64), 3, RATE).eval()
+    x, target = torch.tensor([[[440.0], [-10.0], [0.9]]]), torch.eye(1, 3)
+    onnx_session(VoiceStep(network).eval(), x, target, *initial_states(network), optimised=tmp_path / "frame.onnx")
+    assert len(onnx.load(tmp_path / "frame.onnx").graph.node) <= 71
+
+
+def test_noise_of_one_frame_is_that_of_many() -> None:
+    """Frame by frame the noise is the same as all at once, past the end of both of its tables."""
+    torch.manual_seed(0)
+    bank = NoiseBank(5, 16, RATE)
+    bands = torch.rand(1, 600, 5)
+    whole, clock_after, tail_after = bank(bands, torch.zeros(1, 2), torch.zeros(1, 16))
+    step, clock, tail, frames = NoiseStep(bank), torch.zeros(1, 2), torch.zeros(1, 16), []
+    for levels in bands[0].split(1):
+        now, clock, after = step(levels, clock)
+        frames.append(now + tail)
+        tail = after
+    torch.testing.assert_close(torch.cat(frames), whole[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(tail, tail_after, atol=1e-5, rtol=0)
+    assert torch.equal(clock, clock_after)
+
+
+@pytest.mark.parametrize(("taps", "hop"), [(32, 16), (1024, 128), (20, 30), (33, 64)])
+def test_the_room_of_one_frame_is_that_of_many(taps: int, hop: int) -> None:
+    """Frame by frame the room sounds the same as all at once, whatever its length and the hop."""
+    torch.manual_seed(0)
+    room = Room(3, taps)
+    with torch.no_grad():
+        room.impulse.normal_()
+    dry, weights = torch.randn(1, 12 * hop), torch.tensor([[0.2, 0.5, 0.3]])
+    whole, past_after = room(dry, weights, torch.zeros(1, taps))
+    step, past, frames = RoomStep(room, hop), torch.zeros(1, taps), []
+    for block in dry.split(hop, 1):
+        wet, past = step(block, weights, past)
+        frames.append(wet[0])
+    torch.testing.assert_close(torch.cat(frames, 1), whole, atol=2e-4, rtol=0)
+    assert torch.equal(past, past_after)
+
+
+def test_the_voice_of_one_frame_is_the_voice() -> None:
+    """What is exported plays, frame by frame and from any state, what the trained network plays at once."""
+    torch.manual_seed(0)
+    network = VoiceNetwork(VoiceModel(hidden=16, harmonics=12, noise_bands=8, room_taps=64), 3, RATE).eval()
+    with torch.no_grad():
+        network.room.impulse.normal_(std=0.1)
+    step, target, frames = VoiceStep(network).eval(), torch.tensor([[0.2, 0.5, 0.3]]), 60
+    time = torch.arange(frames)
+    # Beyond what it clamps on either side, too.
+    f0 = 500 * 2 ** (5 * torch.sin(time / 9))
+    x = torch.stack([f0, 70 * torch.sin(time / 4) - 40, 0.5 + 0.7 * torch.sin(time / 3)])[None]
+    with torch.no_grad():
+        whole, *after = step(x, target, *initial_states(network))
+        states, pieces = initial_states(network), []
+        for frame in x.split(1, 2):
+            y, *rest = step(frame, target, *states)
+            states = tuple(rest)
+            pieces.append(y)
+    assert whole.abs().max() > 0.01
+    torch.testing.assert_close(torch.cat(pieces, 2), whole, atol=1e-4 * float(whole.abs().max()), rtol=0)
+    assert cycles_apart(float(states[1]), float(after[1])) < 1e-4
+    for one, many in zip(states[2:], after[2:], strict=True):
+        torch.testing.assert_close(one, many, atol=1e-3, rtol=1e-4)

@@ -15,7 +15,8 @@ sound made), then compares sound, then adds a discriminator; melodies are played
 
 Over 300 lines because a system is one file.
 
-Streaming: one state vector holds GRU memory, oscillator phase, the frame before, the noise's tail and the room's past.
+Streaming: GRU memory, oscillator phase, the frame before, the noise's tail and the room's past are state. Played live,
+one frame a call, the same function is computed by `trainer.voice_step`, which has a quarter of the graph's operations.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from trainer.data import Recording, Recordings, read_recording
 from trainer.recipe import Clip, Recipe, register
 from trainer.spectral import SpectralDiscriminator, SpectralLoss
 from trainer.synthesis import NOISE_TABLE_ROWS, NoiseBank, Room, harmonic_waves, oscillate
+from trainer.voice_step import VoiceStep, initial_states
 
 DB = math.log(10) / 20  # exp(DB · level in dB) is an amplitude
 QUIETEST_DB = -90.0
@@ -127,7 +129,7 @@ class VoiceNetwork(nn.Module):
         self.noise = NoiseBank(model.noise_bands, model.hop, rate)
         self.room = Room(targets, model.room_taps)
         self.register_buffer("orders", orders, persistent=False)
-        # One state tensor, in this order: few tensors make a fast call.
+        # The one state tensor's parts, in this order; `trainer.voice_step` keeps them apart, in the same order.
         self.sizes = [width, 1, 1, model.harmonics, len(NOISE_TABLE_ROWS), model.hop, model.room_taps]
 
     def levels(self, x: Tensor, target: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -358,12 +360,12 @@ class Voice(Recipe):
         return played[0, 0]
 
     def streaming_module(self) -> nn.Module:
-        """The network itself: it has always been streamed."""
-        return self.voice.cpu()
+        """The network, folded for one frame a call."""
+        return VoiceStep(self.voice.cpu())
 
     def initial_states(self) -> tuple[Tensor, ...]:
-        """One vector of zeros."""
-        return (torch.zeros(1, sum(self.voice.sizes)),)
+        """Zeros, one tensor for each thing remembered."""
+        return initial_states(self.voice)
 
     def manifest(self) -> Manifest:
         """Pitch and loudness in, samples out, one frame a call."""
@@ -381,7 +383,7 @@ class Voice(Recipe):
             lookahead=0,
             model_delay_samples=0,
             level_db=self.config.model.level_db,
-            states=(State("state_0", (1, sum(self.voice.sizes))),),
+            states=tuple(State(f"state_{k}", tuple(s.shape)) for k, s in enumerate(self.initial_states())),
             targets=tuple(self._target(name) for name in self.config.data.targets),
             controls=(Control("transpose_semitones", "Transpose", "semitones", -36.0, 36.0, 0.0),),
             licences=Licences("GPL-3.0-or-later", "CC-BY-4.0", self._licences()),
