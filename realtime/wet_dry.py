@@ -26,6 +26,7 @@ class WetDry:
         self._fade = max(1, fade_samples)
         self._last = np.zeros((channels, self._fade), np.float32)  # in a circle; the oldest is at `_oldest`
         self._oldest = 0
+        self._gap = True  # whether what comes next does not follow on what is remembered
         self._tail = np.zeros((channels, self._fade), np.float32)
         self._spare = np.zeros((channels, longest), np.float32)
         self._tail_from: int | None = None
@@ -54,7 +55,9 @@ class WetDry:
             self._tail_from = 0
         fading = self._tail_from is not None
         self._gain.to(1.0 if want_wet and wet is not None and not fading else 0.0)
-        if wet is not None:
+        if wet is None:
+            self._gap = True
+        else:
             self._remember(wet)
         if self._gain.settled:
             out[:] = dry if self._gain.goal == 0.0 or wet is None else wet
@@ -80,8 +83,11 @@ class WetDry:
         frames, begin = wet.shape[1], self._oldest
         if frames >= self._fade:
             self._last[:] = wet[:, frames - self._fade :]
-            self._oldest = 0
+            self._oldest, self._gap = 0, False
             return
+        if self._gap:
+            self._last[:] = wet[:, :1]  # a tail may not run back over the gap
+            self._gap = False
         end = begin + frames
         if end <= self._fade:
             self._last[:, begin:end] = wet
