@@ -32,6 +32,7 @@ from realtime.toml_file import only
 NOT_STREAM = ("model", "controls", "before", "after", "midi", "record")
 # Fields of MidiSettings that a preset says elsewhere; the rest is in [midi], with the bindings of the map.
 NOT_MIDI = ("map", "source")
+_INPUT = ("port", "virtual", "file", "loop")
 _PLUGIN_FILES = (".vst3", ".component")
 
 
@@ -102,12 +103,15 @@ class Preset:
         return replace(self.controls, target=tuple(self.targets.get(name, 0.0) for name in target_names))
 
     def settings(self, target_names: Sequence[str], midi: MidiSettings | None = None) -> StreamSettings:
-        """What to open. midi: where the command line says MIDI comes from; its map and source are the preset's.
+        """What to open. midi: where MIDI comes from instead of the preset's own input; all else of it is the preset's.
 
         Without `midi` and without an input in the preset there is no MIDI. Raises `ConfigError`.
         """
         controls = self.controls_for(target_names)
-        inputs = self._rooted_midi() if midi is None else _said(midi, NOT_MIDI)
+        inputs = self._rooted_midi()
+        if midi is not None:
+            inputs = {key: value for key, value in inputs.items() if key not in _INPUT}
+            inputs |= {key: getattr(midi, key) for key in _INPUT}
         source = self.source
         if source is not None and source.soundfont is not None:
             source = replace(source, soundfont=self._rooted(source.soundfont))

@@ -125,6 +125,13 @@ def test_targets_are_faders(stage: Stage) -> None:
     assert stage.session.now.controls.target == (0.0, 1.0)
 
 
+def test_the_first_fader_may_go_down_first(stage: Stage) -> None:
+    """A fader that goes down before any other was touched stays down, though the sound waits for the next."""
+    the_error(stage.ask("/retimbre/target/violin", 0.0))
+    stage.ask("/retimbre/target/flute", 0.01)
+    assert stage.session.now.controls.target == (0.0, 1.0)
+
+
 def test_faders_follow_who_else_blends(stage: Stage) -> None:
     """After a blend from elsewhere the faders stand where it put them."""
     stage.ask("/retimbre/target/violin", 10.0)
@@ -383,6 +390,19 @@ def test_a_broken_session_does_not_end_the_listening(stage: Stage, error: Except
     assert stage.session.done == [("controls", {"mix": 0.75})]
 
 
+def test_an_error_goes_to_who_caused_it(stage: Stage) -> None:
+    """When a turn cannot be handed over, who turned hears of it, and not another who asked for something after it."""
+    other = Controller(stage.server.port)
+    try:
+        stage.session.broken = EngineError("The engine is gone.")
+        other.send("/retimbre/control/mix", 0.5)
+        ((address, _),) = stage.ask("/retimbre/ping")
+        assert address == "/retimbre/pong"
+        assert the_error(other.waiting()) == "The engine is gone."
+    finally:
+        other.socket.close()
+
+
 def test_errors_are_rationed(stage: Stage) -> None:
     """A flood of nonsense is answered with twenty errors a second and then with silence, and good messages are done."""
     for _ in range(100):
@@ -478,6 +498,16 @@ def test_the_table_is_what_is_understood(stage: Stage) -> None:
         assert "/retimbre/error" not in dict(answers), (row, answers)
     doing = {"subscribe", "unsubscribe", *stage.server._control._doing}
     assert {row.path.split("/")[1] for row in ADDRESSES} == doing
+
+
+def test_the_page_lists_every_address() -> None:
+    """The page of OSC has the table of addresses, row by row, and no other."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "osc.md").read_text(encoding="utf-8")
+    rows = [f"| `{ROOT}{row.path}` | {row.arguments} | {row.meaning} |".replace("|  |", "| |") for row in ADDRESSES]
+    table = page.partition("| address | arguments | what it does |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    assert table.splitlines() == rows
+    for word in OUTGOING:
+        assert f"`{ROOT}/{word}" in page
 
 
 WORDS = st.sampled_from(

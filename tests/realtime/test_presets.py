@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +20,10 @@ from realtime.file_name import checked_name
 from realtime.messages import MidiSettings, StreamSettings
 from realtime.midi_map import Binding, MidiMap
 from realtime.plugin_spec import PluginSpec
-from realtime.preset import Preset
+from realtime.preset import NOT_MIDI, NOT_STREAM, Preset, plain_fields
 from realtime.preset_text import SECTIONS, preset_from_table, preset_to_text
 from realtime.presets import list_presets, preset_folder, read_preset, resolve_preset, write_preset
+from realtime.setlist import Setlist
 from realtime.source import SourceSettings
 from tests.realtime.preset_parts import CONTROLS, MAPS, PLUGINS, PRESETS, SOURCES
 
@@ -215,12 +217,15 @@ def test_paths_count_from_the_folder_of_the_preset(tmp_path: Path) -> None:
 
 
 def test_the_command_line_may_say_where_midi_comes_from() -> None:
-    """An input that is given goes before the preset's, whose map and source stay; without any there is no MIDI."""
+    """An input that is given goes before the preset's; map, source and mixing are the preset's; without any: none."""
     source, map_ = SourceSettings(), MidiMap({(None, 7): Binding.over("mix")})
     preset = Preset("a", "voice", midi=map_, source=source, midi_input={"port": "Keystation"})
     assert preset.settings([]).midi == MidiSettings(port="Keystation", map=map_, source=source)
-    given = preset.settings([], MidiSettings(virtual="Mine", mixed=True)).midi
-    assert given == MidiSettings(virtual="Mine", mixed=True, map=map_, source=source)
+    given = preset.settings([], MidiSettings(virtual="Mine", mixed=True, source=SourceSettings("oscillator"))).midi
+    assert given == MidiSettings(virtual="Mine", map=map_, source=source)
+    mixing = Preset("a", "voice", midi_input={"port": "Keystation", "mixed": True})
+    given = mixing.settings([], MidiSettings(file=Path("a.mid"), loop=True)).midi
+    assert given == MidiSettings(file=Path("a.mid"), loop=True, mixed=True)
     assert Preset("a", "voice", midi=map_, source=source).settings([]).midi is None
 
 
@@ -475,3 +480,16 @@ def test_numbers_of_the_file_are_bounded(tmp_path: Path) -> None:
         path.write_text(f"a = [{{ b = {wrong} }}]", encoding="utf-8")
         with pytest.raises(ConfigError, match=r"as a\.b, but it must be a finite number"):
             toml_file.read_table(path, "preset")
+
+
+def test_the_page_shows_presets_that_are_read() -> None:
+    """Every block of TOML on the page of presets is a preset, or a setlist, and the page names every section."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "presets.md").read_text(encoding="utf-8")
+    first, second = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    shown = preset_from_table("shown", tomllib.loads(first))
+    assert preset_to_text(shown) == first
+    assert Setlist.from_table("shown", tomllib.loads(second)).to_text() == second
+    for key in SECTIONS:
+        assert f"`[{key}]`" in page or f"`[[{key}]]`" in page or f"`{key}`" in page
+    for key in (*plain_fields(StreamSettings, NOT_STREAM), *plain_fields(MidiSettings, NOT_MIDI)):
+        assert f"`{key}`" in page, key
