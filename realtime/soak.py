@@ -89,6 +89,7 @@ class _Count:
     before: int
     asked: int
     after: int
+    xruns: int
 
 
 class Auditor:
@@ -263,7 +264,6 @@ class Soak:
         report.actions, report.faults_caused = dict(self._actions), dict(self._caused)
         report.restarts = self._session.restarts
         report.frames_compared = self._auditor["compared"]
-        report.xruns = self._auditor["xruns"]
         before, after = calm.get("before", calm["after"]), calm["after"]
         report.memory_mb = (round(before[0], 2), round(after[0], 2))
         report.threads, report.handles = (before[1], after[1]), (before[2], after[2])
@@ -292,8 +292,8 @@ class Soak:
         if report.restarts != self._caused["engine killed"]:
             wanted = self._caused["engine killed"]
             fail(f"The engine was started again {report.restarts} times, {wanted} of them on purpose.")
-        if report.xruns > 2 * sum(self._caused.values()) + 2 * self._actions["period"]:
-            fail(f"There were {report.xruns} xruns.")
+        if report.xruns:
+            fail(f"There were {report.xruns} xruns that nothing on purpose had caused.")
 
     def _act(self) -> None:
         """One thing that a musician might do."""
@@ -441,13 +441,14 @@ class Soak:
         # a cycle in which one of the two had its turn and the other not adds a period at either end.
         least, most = now.before - since.after, now.after - since.before
         spread = 2 * max(_PERIODS)
+        self.report.xruns += now.xruns - since.xruns
         self.report.frames_asked += asked
         self.report.frames_missing += max(0, asked - most - spread) + max(0, least - asked - spread)
 
     def _count(self) -> _Count:
         before = self._session.snapshot().samples
         asked = self._auditor["frames"]
-        return _Count(before, asked, self._session.snapshot().samples)
+        return _Count(before, asked, self._session.snapshot().samples, self._auditor["xruns"])
 
     def _size(self) -> tuple[float, int, int]:
         """The engine's memory in MB (its own, not shared), threads and open files."""
