@@ -2,7 +2,8 @@
 
 Each kernel works in place on one block and keeps all that it knows in one array of float64, its memory, whose places
 are named below: what `realtime.filters` and `realtime.dynamics` set, then what the kernel itself remembers. Nothing
-depends on where a block ends. A walk is four places: value, goal, change per sample, samples left.
+depends on where a block ends: what comes after a stage has gone out is left as it is, even NaN. A walk is four places:
+value, goal, change per sample, samples left.
 
 Numba compiles when this module is imported (from its cache on disk, in a fraction of a second), never in the audio
 thread. The kernels keep the interpreter's lock: they are over in microseconds, and getting it back could take longer.
@@ -103,7 +104,8 @@ def high_pass(block: FloatArray, memory: Memory) -> None:
         band = band if abs(band) > _NOTHING else 0.0
         low = low if abs(low) > _NOTHING else 0.0
         high = x - k * v1 - v2
-        block[n] = x + share * (high - x)
+        if share > 0.0:
+            block[n] = x + share * (high - x)
     memory[HP_BAND], memory[HP_LOW] = band, low
 
 
@@ -126,7 +128,8 @@ def gate(block: FloatArray, memory: Memory) -> None:
             held -= 1.0
             is_open = held > 0.0
         at = min(1.0, at + rise) if is_open else max(0.0, at - fall)
-        block[n] = x * (1.0 + share * (at * at * (3.0 - 2.0 * at) - 1.0))
+        if share > 0.0:
+            block[n] = x * (1.0 + share * (at * at * (3.0 - 2.0 * at) - 1.0))
     memory[GATE_SQUARE], memory[GATE_HELD], memory[GATE_AT] = square, held, at
     memory[GATE_IS_OPEN] = 1.0 if is_open else 0.0
 
@@ -157,7 +160,8 @@ def compress(block: FloatArray, memory: Memory) -> float:
         reduction = reduction if reduction > _LEAST_DB else 0.0
         change_db = share * (makeup - reduction)
         most = max(most, share * reduction)
-        block[n] = x if change_db == 0.0 else x * math.exp(change_db * (math.log(10.0) / 20.0))
+        if share > 0.0:
+            block[n] = x if change_db == 0.0 else x * math.exp(change_db * (math.log(10.0) / 20.0))
     memory[CO_SQUARE], memory[CO_REDUCTION] = square, reduction
     return most
 
@@ -224,6 +228,8 @@ def limit(out: FloatArray, memory: Memory) -> float:
         moving = memory[LI_CEILING + LEFT] > 0.0
         share = walk(memory, LI_SHARE)
         ceiling = walk(memory, LI_CEILING)
+        if share == 0.0:
+            continue
         loudest = 0.0
         for c in range(channels):
             magnitude = abs(out[c, n])

@@ -88,7 +88,6 @@ class Tuner:
         self._level_db = SILENCE_DB
 
     def _hear(self, hop: FloatArray) -> None:
-        np.nan_to_num(hop, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         self._past[: -hop.size] = self._past[hop.size :]
         self._past[-hop.size :] = hop
         f0_hz, level_db, periodicity = (float(value) for value in self._tracker.push(hop))
@@ -135,7 +134,10 @@ def _best_lag(past: FloatArray, around: float, reach: float, span: int) -> tuple
 
 @njit("float64(float32[::1], float64, float64)", cache=True, nogil=True)
 def sharpen(past: FloatArray, period: float, rate_hz: float) -> float:
-    """The period in samples that the newest sound has, sought around `period` (to 5 %) and, if short, parts of it."""
+    """The period in samples that the newest sound has, sought around `period` (to 5 %) and, if short, parts of it.
+
+    With NaN in the sound every comparison is false, and the period stays as it is.
+    """
     longest = _LONGEST_LAG_S * rate_hz
     span = int(max(0.5 * longest, min(period, longest)))
     period, score = _best_lag(past, period, 0.05 * period + 1.0, span)

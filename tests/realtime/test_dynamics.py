@@ -67,6 +67,15 @@ def test_gate_lets_all_or_nothing_through() -> None:
     assert np.array_equal(sound[loud.size :][: round(0.05 * RATE)], soft[: round(0.05 * RATE)])
 
 
+def test_gate_holds() -> None:
+    """A tone just above the threshold that ends keeps the gate open for 50 ms after its level, of 5 ms, has fallen."""
+    gate = open_gate()
+    gated(gate, sine(-49.0, 0.5))
+    fall_ms = 5.0 * np.log(10.0) * (-49.0 + 56.0) / 10.0
+    states = gated(gate, np.zeros(RATE // 10, np.float32))
+    assert states.index(False) * BLOCK / RATE * 1000 == pytest.approx(50.0 + fall_ms, abs=2.0)
+
+
 @pytest.mark.parametrize("noise_db", [-60.0, -56.5, -56.0, -55.5, -53.0, -50.5, -50.0, -49.5, -45.0])
 def test_gate_never_chatters_on_steady_noise(noise_db: float) -> None:
     """Steady noise of any level, also exactly at a threshold, changes the gate's state at most once."""

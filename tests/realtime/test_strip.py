@@ -154,6 +154,17 @@ def test_a_bad_sample_does_not_live_on(bad: float) -> None:
     np.testing.assert_allclose(play(standing(forgotten), broken)[:, 72_000:], expected, atol=2e-3)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38])
+def test_what_is_off_touches_nothing(bad: float) -> None:
+    """From 20 ms after everything was turned off, in the middle of a block, even a bad sample passes as it is."""
+    strip = standing(EVERYTHING)
+    sound = music(0.2)
+    play(strip, sound)
+    strip.adopt(Controls(limiter=False))
+    sound[2000] = bad
+    assert np.array_equal(play(strip, sound, 8193)[0, 960:], sound[960:], equal_nan=True)
+
+
 def test_a_bad_sample_of_the_model_does_not_live_on() -> None:
     """NaN and infinity behind the model become silence for as long as they last and leave leveller and limiter sane."""
     strip = standing(Controls(leveller_db=-20.0))
@@ -223,12 +234,31 @@ def test_nothing_compiles_or_stays_while_sound_runs() -> None:
     assert not any(kernel._can_compile for kernel in kernels)
 
 
-@given(st.data())
+NAMES = ["input_gain_db", "output_gain_db", *list(RANGES)[list(RANGES).index("highpass_hz") :]]
+ANY_CONTROLS = st.builds(
+    Controls,
+    bypass=st.booleans(),
+    limiter=st.booleans(),
+    **{name: st.sampled_from(RANGES[name][:2]) | st.floats(*RANGES[name][:2]) for name in NAMES},
+)
+BAD = st.sampled_from([np.nan, np.inf, -np.inf, 3e38, 1e-40, 0.0])
+
+
+@given(ANY_CONTROLS)
 @settings(max_examples=30, deadline=None)
-def test_every_setting_is_safe(data: st.DataObject) -> None:
+def test_every_setting_is_safe(controls: Controls) -> None:
     """Any controls in their ranges keep any sound finite and, with the limiter, under the ceiling."""
-    names = ["input_gain_db", "output_gain_db", *list(RANGES)[list(RANGES).index("highpass_hz") :]]
-    values = {name: data.draw(st.floats(*RANGES[name][:2]), name) for name in names}
-    heard = play(standing(Controls(**values)), music(0.3, loudest=2.0))  # type: ignore[arg-type]  # all are numbers
+    heard = play(standing(controls), music(0.3, loudest=2.0))
     assert np.isfinite(heard).all()
-    assert np.abs(heard.astype(np.float64)).max() <= 10 ** (values["ceiling_db"] / 20)
+    if controls.limiter:
+        assert np.abs(heard.astype(np.float64)).max() <= 10 ** (controls.ceiling_db / 20)
+
+
+@given(st.dictionaries(st.integers(0, 14_399), ANY_CONTROLS, max_size=5), BAD, st.integers(0, 14_399))
+@settings(max_examples=30, deadline=None)
+def test_where_blocks_end_changes_nothing_ever(turns: dict[int, Controls], bad: float, at: int) -> None:
+    """Two ways to cut a stream give one sound bit by bit, whatever is turned when, bad samples and all."""
+    sound = music(0.3, loudest=2.0)
+    sound[at] = bad
+    one, other = (play(standing(Controls()), sound, size, turns) for size in (7, 4096))
+    assert np.array_equal(one, other, equal_nan=True)

@@ -100,6 +100,9 @@ def test_bad_samples_are_no_sound() -> None:
     tuner = Tuner(RATE)
     assert heard(np.array([np.nan, np.inf, -np.inf] * 1000, np.float32), tuner).f0_hz is None
     assert heard(tone(440.0), tuner).cents == pytest.approx(0.0, abs=0.2)
+    broken = tone(440.0)
+    broken[-2000] = np.nan
+    assert heard(broken, tuner).cents == pytest.approx(0.0, abs=2.0)
     tuner.reset()
     assert tuner.reading == TunerReading(None, "", 0.0, -100.0)
 
