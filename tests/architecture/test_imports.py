@@ -16,7 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "onnxruntime", "sounddevice", "PyQt6", "numba", "scipy", "librosa", "rtmidi", "numpy")
 # Patterns of house rules: what trainer must never import, and what of realtime must never touch a device or a model.
 LIVE_SIDE = ("engine*", "host*", "audio_io*", "midi*")
-SIGNAL_PROCESSING = ("features", "phase*", "pitch*", "latency", "controls", "ring", "resample", "spectrum")
+SIGNAL_PROCESSING = (
+    "features", "phase*", "pitch*", "latency", "controls", "ring", "resample", "spectrum",
+    "dynamics", "filters", "stage", "strip*", "tuner",
+)  # fmt: skip
 
 
 def contracts() -> dict[str, dict[str, list[str]]]:
