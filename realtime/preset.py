@@ -32,7 +32,7 @@ from realtime.toml_file import only
 NOT_STREAM = ("model", "controls", "before", "after", "midi", "record")
 # Fields of MidiSettings that a preset says elsewhere; the rest is in [midi], with the bindings of the map.
 NOT_MIDI = ("map", "source")
-_INPUT = ("port", "virtual", "file", "loop")
+_SOUNDING = ("mixed",)  # of MidiSettings: a matter of the sound, not of where MIDI comes from
 _PLUGIN_FILES = (".vst3", ".component")
 
 
@@ -110,8 +110,8 @@ class Preset:
         controls = self.controls_for(target_names)
         inputs = self._rooted_midi()
         if midi is not None:
-            inputs = {key: value for key, value in inputs.items() if key not in _INPUT}
-            inputs |= {key: getattr(midi, key) for key in _INPUT}
+            own = {key: value for key, value in inputs.items() if key in _SOUNDING}
+            inputs = {key: value for key, value in _said(midi, NOT_MIDI).items() if key not in _SOUNDING} | own
         source = self.source
         if source is not None and source.soundfont is not None:
             source = replace(source, soundfont=self._rooted(source.soundfont))

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from realtime.controls import Controls
 from realtime.errors import EngineError
@@ -92,6 +92,12 @@ class Controller:
         self.socket.settimeout(5.0)
         self._to = ("127.0.0.1", port)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
     def send(self, address: str, *values: Argument) -> None:
         """Send one message."""
         self.send_bytes(encode([(address, values)]))
@@ -115,3 +121,14 @@ class Controller:
             return found
         finally:
             self.socket.settimeout(5.0)
+
+
+def answered(port: int, address: str, *values: Argument) -> dict[str, tuple[Argument, ...]]:
+    """What a server in another process answers to one message, by address; a socket of its own has no older answers."""
+    found: dict[str, tuple[Argument, ...]] = {}
+    with Controller(port) as controller:
+        controller.send(address, *values)
+        controller.send("/retimbre/ping")
+        while "/retimbre/pong" not in (came := dict(controller.receive())):
+            found |= came
+    return found

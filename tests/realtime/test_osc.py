@@ -127,6 +127,7 @@ def test_targets_are_faders(stage: Stage) -> None:
 
 def test_the_first_fader_may_go_down_first(stage: Stage) -> None:
     """A fader that goes down before any other was touched stays down, though the sound waits for the next."""
+    stage.session.now = replace(stage.session.now, controls=Controls(target=(1.0, 0.0)))
     the_error(stage.ask("/retimbre/target/violin", 0.0))
     stage.ask("/retimbre/target/flute", 0.01)
     assert stage.session.now.controls.target == (0.0, 1.0)
