@@ -22,7 +22,7 @@ from realtime.package import Package, check, resolve
 from tests.realtime.nam_files import GOLDEN, capture, golden, write
 
 METADATA = {
-    "name": "Loud & 'Clear' |", "modeled_by": "someone\nelse", "gear_make": "Maker", "gear_model": "Box 30",
+    "name": "Loud & 'Clear' |", "modeled_by": "someone\x1b\nelse", "gear_make": "Maker", "gear_model": "Box 30",
     "gear_type": "amp_cab", "tone_type": "hi_gain", "loudness": -23.04, "gain": 0.7, "input_level_dbu": 12.2,
     "output_level_dbu": None, "date": {"year": 2026}, "training": {"nested": ["anything"]},
 }  # fmt: skip
