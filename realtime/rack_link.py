@@ -105,6 +105,8 @@ class Link:
 
     def ended(self) -> bool:
         """Whether the process is over."""
+        if not self.hangs:
+            self._process.join(_JOIN_S)  # its ends close a moment before the system says how it died
         return not self._process.is_alive()
 
     def stuck_for(self) -> float:

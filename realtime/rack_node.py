@@ -80,7 +80,7 @@ class Node:
         self._wet, self._dry, self._out = (np.zeros((widths[1], longest), np.float32) for _ in range(3))
         self._delayed = np.zeros((widths[0], longest), np.float32)
         self._delays = [DelayLine(latency_samples, longest) for _ in range(widths[0])] if latency_samples else []
-        self._mix = WetDry(widths[1], ramp_samples(rate_hz), longest, wet=not bypass)
+        self._mix = WetDry(widths[1], ramp_samples(rate_hz), longest, wet=bool(plugins) and not bypass)
         self._ramp = ramp_samples(rate_hz)
         self.bypass = bypass
         self.faults = 0

@@ -152,7 +152,8 @@ class RackChain:
                 plugins.append(self._open(place.spec))
             latency = max((one.latency_samples for one in plugins), default=0)
             latency = latency if place.latency is None else place.latency
-            node = Node(
+            make = partial(
+                Node,
                 plugins,
                 widths=(width, after),
                 latency_samples=latency,
@@ -160,6 +161,8 @@ class RackChain:
                 longest=self._work.longest,
                 bypass=place.spec.bypass,
             )
+            self._warm_up(make(), plugins, width)
+            node = make()
             self._nodes.append(node)
             self._infos.append(info)
             latencies.append(latency)
@@ -167,7 +170,6 @@ class RackChain:
             self._shared.values[number, : len(values)] = values
             self._shared.bypass[number] = place.spec.bypass
             self._shared.latencies[number] = node.latency_samples
-            self._warm_up(number, plugins, width)
             width = after
         running[RUNNING] = NOBODY
         values_of = tuple(tuple(node.values()) for node in self._nodes)
@@ -209,12 +211,10 @@ class RackChain:
             node.bypass = bool(self._shared.bypass[number])
             node.aim(self._shared.values[number])
 
-    def _warm_up(self, number: int, plugins: Sequence[Any], width: int) -> None:
-        """First runs take pages and compile tables; they shall not do it while sound runs."""
+    def _warm_up(self, node: Node, plugins: Sequence[Any], width: int) -> None:
+        """First runs take pages and compile tables; they shall not do it while sound runs. The node is spent then."""
         for frames in _WARM_UP_FRAMES:
-            silence = np.zeros((width, min(frames, self._work.longest)), np.float32)
-            self._nodes[number].process(silence, self._marks[number])
-            self._shared.counters[RUNNING] = number
+            node.process(np.zeros((width, min(frames, self._work.longest)), np.float32), lambda _running: None)
         for plugin in plugins:
             plugin.reset()
 
