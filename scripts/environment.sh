@@ -31,6 +31,11 @@ missing_packages() {
   fi
   if [ "$purpose" = all ]; then
     command -v jackd >/dev/null && command -v jack_wait >/dev/null || echo jackd2
+    # The library that finds and loads LV2 plugins, and real plugins to try it with.
+    if [ "$(uname -s)" = Linux ]; then
+      "$python" -c 'import ctypes; ctypes.CDLL("liblilv-0.so.0")' 2>/dev/null || echo liblilv-0-0
+      find /usr/lib/lv2 /usr/local/lib/lv2 -name manifest.ttl -path '*/mda.lv2/*' 2>/dev/null | grep -q . || echo mda-lv2
+    fi
   fi
   "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
