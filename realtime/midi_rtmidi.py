@@ -11,8 +11,8 @@ vanishes is looked for by name and opened again.
 from __future__ import annotations
 
 import sys
-import time
 from collections import deque
+from time import monotonic, perf_counter
 from typing import Any
 
 from realtime.audio_io import quiet_stderr
@@ -103,7 +103,7 @@ class RtMidiInput:
     def collect(self, frames: int) -> list[MidiEvent]:
         """The messages whose time has come, each at its place. Audio thread."""
         clock, waiting = self._clock, self._waiting
-        clock.begin(time.perf_counter(), frames)
+        clock.begin(perf_counter(), frames)
         self.delay_samples = clock.delay_samples
         events: list[MidiEvent] = []
         if self._panic:
@@ -131,7 +131,7 @@ class RtMidiInput:
 
     def problems(self) -> list[str]:
         """What happened to the port; also opens it again. Control thread, as often as liked."""
-        now = time.monotonic()
+        now = monotonic()
         if self._source is not None and now - self._checked >= _CHECK_S:
             self._checked = now
             self._look()
@@ -150,7 +150,7 @@ class RtMidiInput:
 
     def _hear(self, event: tuple[list[int], float], _data: object = None) -> None:
         """One message; the driver's thread. Nothing may be raised here."""
-        heard = time.perf_counter()
+        heard = perf_counter()
         numbers, interval = event
         stamp = self._times.stamp(heard, max(interval, 0.0))
         if not 0 < len(numbers) <= 3:
