@@ -1,10 +1,12 @@
 """A whole sound through a package: the live chain, step by step, with the latency taken out and the loudness kept.
 
-    signal ─▶ resample ─▶ zeros behind ─▶ chain, steps ─▶ drop latency_samples ─▶ resample ─▶ match loudness ─▶ signal
+    signal ─▶ strip ─▶ resample ─▶ zeros behind ─▶ chain, steps ─▶ drop latency_samples ─▶ resample ─▶ match loudness
+                                                                                                   ─▶ strip ─▶ signal
 
 The steps are those of the live engine, so that with `match_loudness=False, learn_level=False` a file equals a live
 recording sample for sample. Each channel starts a chain afresh; a package that takes pitch and loudness hears the
-middle of both, and the result stands on both channels with their balance of levels. Runs anywhere but in audio.
+middle of both, and the result stands on both channels with their balance of levels. Of the strip the limiter is left
+out: a file that would clip is turned down as a whole when it is written, which is better. Runs anywhere but in audio.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from realtime.features import PitchLoudnessFeatures
 from realtime.package import Package
 from realtime.resample import resample_signal
 from realtime.session import Provider
+from realtime.strip import Strip
 
 FloatArray = NDArray[np.float32]
 Progress = Callable[[float], None]
@@ -90,6 +93,8 @@ def convert(
     manifest = package.manifest
     takes_pitch = isinstance(manifest.input, PitchLoudnessFeatures)
     told = _Progress(progress, channels.shape[1] / sample_rate)
+    controls = replace(controls, limiter=False)
+    channels = _stripped_before(channels, sample_rate, controls)
     at_model_rate = resample_signal(channels, sample_rate, manifest.sample_rate)
     fed = _middle(at_model_rate) if takes_pitch and len(channels) == 2 else at_model_rate
     if learn_level and isinstance(manifest.input, PitchLoudnessFeatures):
@@ -112,15 +117,31 @@ def convert(
         mixed = made if controls.mix == 1.0 else controls.mix * made + (1.0 - controls.mix) * dry
         made = mixed * np.float32(db_to_gain(controls.output_gain_db))
     told.finish()
+    made = np.ascontiguousarray(made, np.float32)
+    _strip(sample_rate, controls).after(made)
     result = made[0] if signal.ndim == 1 else made
     return Conversion(
-        np.ascontiguousarray(result, np.float32),
+        result,
         match_db,
         limited_db,
         controls.player_level_db,
         chain.faults,
         chain.last_fault,
     )
+
+
+def _strip(sample_rate: int, controls: Controls) -> Strip:
+    strip = Strip(sample_rate, 1)
+    strip.adopt(controls, at_once=True)
+    return strip
+
+
+def _stripped_before(channels: FloatArray, sample_rate: int, controls: Controls) -> FloatArray:
+    """What stands before the model, each channel by itself."""
+    made = channels.copy()
+    for row in made:
+        _strip(sample_rate, controls).before(row)
+    return made
 
 
 def _check(channels: FloatArray, dimensions: int) -> None:

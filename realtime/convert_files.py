@@ -16,17 +16,19 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from realtime.audio_file import FORMATS, SUFFIXES, read_audio, write_audio
+from realtime.audio_file import FORMATS, SUFFIXES, AudioFile, read_audio, write_audio
 from realtime.controls import Controls
 from realtime.convert import convert
 from realtime.errors import AudioFileError, ConfigError, RetimbreError
 from realtime.package import Package
+from realtime.source import SourceSettings, open_source
 
 _POLL_S = 0.1
+MIDI_SUFFIXES = (".mid", ".midi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Settings:
     match_loudness: bool = True
     learn_level: bool = True
     overwrite: bool = False
+    source: SourceSettings = field(default_factory=SourceSettings)
+    """What plays the notes of MIDI files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,7 @@ def convert_files(
 
 def _convert_one(task: Task, package: Package, settings: Settings, progress: Callable[[float], None]) -> Result:
     try:
-        sound = read_audio(task.source)
+        sound = _read(task.source, settings, package.manifest.sample_rate)
         made = convert(
             sound.signal,
             sound.sample_rate,
@@ -153,6 +157,16 @@ def _convert_one(task: Task, package: Package, settings: Settings, progress: Cal
     if made.faults:
         notes.append(f"the input is heard in {made.faults} steps, where {made.last_fault}")
     return Result(task, sound.seconds, None, tuple(notes))
+
+
+def _read(path: Path, settings: Settings, sample_rate: int) -> AudioFile:
+    """A sound file as it is, or a MIDI file as its source plays it, at `sample_rate`."""
+    if path.suffix.lower() not in MIDI_SUFFIXES:
+        return read_audio(path)
+    from realtime.midi_file import RENDER_BLOCK, render_midi
+
+    source = open_source(settings.source, rate_hz=sample_rate, longest=RENDER_BLOCK)
+    return AudioFile(render_midi(path, source, sample_rate)[None], sample_rate)
 
 
 def _in_processes(

@@ -21,7 +21,7 @@ from realtime.source import FloatArray, MidiEvent, Source
 LONGEST_S = 4 * 3600.0
 _MOST_MESSAGES = 2_000_000
 _LARGEST_BYTES = 64 << 20
-_RENDER_BLOCK = 1024
+RENDER_BLOCK = 1024
 # A render goes on after the last message until it was this quiet for this long, at most for _LONGEST_TAIL_S.
 _QUIET, _QUIET_S, _LONGEST_TAIL_S = 1e-4, 0.25, 20.0
 
@@ -154,10 +154,10 @@ def render_midi(path: Path, source: Source, rate_hz: int) -> FloatArray:
     quiet = tail = 0
     source.play([(0, RESET)], np.zeros(1, np.float32))
     while not (player.finished and (quiet >= _QUIET_S * rate_hz or tail >= _LONGEST_TAIL_S * rate_hz)):
-        block = np.zeros(_RENDER_BLOCK, np.float32)
-        source.play(player.collect(_RENDER_BLOCK), block)
+        block = np.zeros(RENDER_BLOCK, np.float32)
+        source.play(player.collect(RENDER_BLOCK), block)
         blocks.append(block)
         if player.finished:
-            tail += _RENDER_BLOCK
-        quiet = quiet + _RENDER_BLOCK if np.abs(block).max() < _QUIET else 0
+            tail += RENDER_BLOCK
+        quiet = quiet + RENDER_BLOCK if np.abs(block).max() < _QUIET else 0
     return np.concatenate(blocks)

@@ -1,6 +1,6 @@
 """What happens for every block of sound: the audio callback.
 
-    card ─▶ input, or a source that MIDI plays ─▶ plugins ─▶ strip ─▶ lane ─▶ plugins ─▶ strip ─▶ mute ramp ─▶ card
+    card ─▶ input, or a source that MIDI plays ─▶ strip ─▶ plugins ─▶ lane ─▶ plugins ─▶ strip ─▶ mute ramp ─▶ card
                                                                      lane ─▶ (coming) ┘ crossfade
 
 The callback never raises, waits for long, logs or makes memory to speak of; what goes wrong is counted and noted as an
@@ -166,12 +166,12 @@ class Player:
             np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         if self.feed is not None:
             self.feed.fill(block)
+        self._show(block, meters.INPUT_PEAK, meters.INPUT_RMS, frames)
+        strip.before(block)
         if self.before is not None:
             made = self._other[:frames]
             self._check_plugins(self.before.process(block[None], made[None]))
             block[:] = made
-        self._show(block, meters.INPUT_PEAK, meters.INPUT_RMS, frames)
-        strip.before(block)
         dry = self._through_lanes(block, out)
         sides = 1
         if self.after is not None:

@@ -14,7 +14,9 @@ def register(app: typer.Typer) -> None:
 
 
 def convert(
-    sources: Annotated[list[Path], typer.Argument(metavar="IN...", help="Sound files, or folders of them.")],
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="IN...", help="Sound or MIDI files, or folders of sound files.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="A file, for one input; else a folder.")],
     model: Annotated[str | None, typer.Option(help="A model's name or folder; left out: the shipped voice.")] = None,
     target: Annotated[str | None, typer.Option(help="NAME, or a blend NAME=0.7,NAME=0.3.")] = None,
@@ -25,6 +27,12 @@ def convert(
     player_level: Annotated[
         float | None, typer.Option(help="dBFS that count as forte; left out: found in each file.")
     ] = None,
+    control: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE of any control (gate_db=-50, …); repeatable.")
+    ] = None,
+    source: Annotated[
+        str, typer.Option(help="What plays MIDI files: pluck, oscillator, FILE.sf2[:PROGRAM].")
+    ] = "pluck",
     match_loudness: Annotated[bool, typer.Option(help="Give the result the loudness of the input.")] = True,
     format_name: Annotated[
         str | None, typer.Option("--format", help="wav, flac, ogg, mp3 or aiff; left out: as the input.")
@@ -32,13 +40,17 @@ def convert(
     jobs: Annotated[int | None, typer.Option(min=1, help="Files at once; left out: one per processor.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
-    """Convert sound files with a model, in parallel; the result lies on the input to the sample."""
+    """Convert sound files with a model, in parallel; the result lies on the input to the sample.
+
+    A MIDI file is played by a source first. Plugins are for playing live and are not used here.
+    """
     import os
     import time
 
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from realtime.commands.live import assignments, parse_source
     from realtime.controls import Controls, target_weights
     from realtime.convert_files import Result, Settings, convert_files, plan
     from realtime.package import default_package_name, resolve
@@ -53,6 +65,7 @@ def convert(
         octave=octave,
         target=None if target is None else target_weights(target, names),
         **({} if player_level is None else {"player_level_db": player_level}),
+        **assignments(control or []),
     )
     settings = Settings(
         package.folder,
@@ -60,6 +73,7 @@ def convert(
         match_loudness=match_loudness,
         learn_level=player_level is None,
         overwrite=overwrite,
+        source=parse_source(source),
     )
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     began = time.perf_counter()

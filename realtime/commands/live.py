@@ -162,7 +162,7 @@ def live(
         chosen,
         midi_from,
         target,
-        {name: value for name, value in named.items() if value is not None} | _assignments(control or []),
+        {name: value for name, value in named.items() if value is not None} | assignments(control or []),
         {name: value for name, value in said.items() if value is not None} | {"recorded": parse_recorded(recorded)},
         headphones=headphones,
     )
@@ -211,7 +211,7 @@ def parse_recorded(text: str) -> Literal["input", "output", "both"]:
     raise ConfigError(f"There is no {text!r} to record: choose input, output or both.")
 
 
-def _assignments(texts: list[str]) -> dict[str, Any]:
+def assignments(texts: list[str]) -> dict[str, Any]:
     """NAME=VALUE texts as controls, each of the type that the control has."""
     from realtime.controls import Controls
     from realtime.errors import ConfigError
