@@ -1,7 +1,7 @@
 """The curves of Neural Amp Modeler's networks: what a file calls them, as numpy and as nodes of an ONNX graph.
 
 A file names one as a text ("Tanh") or as an object with settings ({"type": "LeakyReLU", "negative_slope": 0.01}). numpy
-tells what silence becomes (`realtime.nam_graph` needs that for a warm start), the nodes do the work. Any thread.
+tells what silence becomes (`realtime.nam_stream` needs that for a warm start), the nodes do the work. Any thread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Settings = tuple[float, ...]
 
 
 class NodeMaker(Protocol):
-    """What writes the nodes: `realtime.nam_graph.Graph`."""
+    """What writes the nodes: `realtime.nam_stream.Graph`."""
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """A node with one output, whose name is returned."""
