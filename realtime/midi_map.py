@@ -6,6 +6,8 @@
 A controller bound on one channel goes before the same controller bound on any channel. With soft take-over a knob moves
 its control only from the moment it stands at, or passes, the control's present value, so that nothing jumps after a
 change of preset. A `MidiLearner` waits for the next controller that moves. Any thread; nothing here touches a port.
+
+Over 300 lines because what a binding may be, and each sentence on what it may not be, belongs to one place.
 """
 
 from __future__ import annotations
