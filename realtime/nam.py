@@ -49,7 +49,7 @@ def import_capture(
 
     folder: what the package's own folder is put into; None: the user's folder of packages.
     name: the package's name; None: made of the file's name. step: samples per call, within STEPS.
-    size: 0 to 1, which model of a file that holds several sizes; others are read in full.
+    size: 0 to 1, of a file that holds several sizes or a network that can be cut; others are read in full.
     Raises PackageError, and nothing else, when the file cannot be read, understood or written as a package.
     """
     path = Path(path)

@@ -33,6 +33,7 @@ from realtime.nam_nets import (
     read_convolution,
     read_network,
 )
+from realtime.nam_slim import cut, widths_at
 
 FILMS = (
     "conv_pre_film",
@@ -71,7 +72,7 @@ class _Shape:
 
 
 def read_wavenet(config: Fields, weights: Weights, *, size: float = 1.0, depth: int = 0) -> WaveNet:
-    """The WaveNet of `config`. A sliceable one is read in full. Raises PackageError and nothing else."""
+    """The WaveNet of `config`, cut to `size` where it was trained for that. Raises PackageError and nothing else."""
     one_channel(config, "in_channels")
     condition = None
     if "condition_dsp" in config:
@@ -83,7 +84,8 @@ def read_wavenet(config: Fields, weights: Weights, *, size: float = 1.0, depth: 
     if sum(len(shape.dilations) for shape in shapes) > _MOST_LAYERS:
         raise PackageError(f"{config.where} has more than {_MOST_LAYERS} layers: train a smaller network.")
     _check_meetings(config.where, shapes, told)
-    arrays = tuple(_read_array(shape, weights) for shape in shapes)
+    widths = [widths_at(shape.fields, shape.channels, size) for shape in shapes]
+    arrays = cut([_read_array(shape, weights) for shape in shapes], widths, config.where)
     head = _read_head(config, weights, shapes[-1].head_outputs) if "head" in config else None
     config.number("head_scale", 1.0)  # must be sound, but the weights' own last value is the one in force
     return WaveNet(arrays, float(weights.take(1)[0]), head, condition)
@@ -105,9 +107,6 @@ def _read_shape(fields: Fields) -> _Shape:
     head = fields.inner("head") if newer else fields
     head1x1 = fields.inner("head1x1") if "head1x1" in fields else Fields({"active": False}, fields.where)
     layer1x1 = fields.inner("layer1x1") if "layer1x1" in fields else Fields({"active": True}, fields.where)
-    slimmable = fields.inner("slimmable") if "slimmable" in fields else None
-    if slimmable is not None and slimmable.data.get("method", "slice_channels_uniform") != "slice_channels_uniform":
-        slimmable.refuse("method", "'slice_channels_uniform'")
     shape = _Shape(
         fields=fields,
         inputs=fields.whole("input_size", 1, MOST_CHANNELS),

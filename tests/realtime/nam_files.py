@@ -48,11 +48,11 @@ def write(folder: Path, contents: object, name: str = "amp.nam") -> Path:
     return path
 
 
-def play(contents: dict[str, Any], x: FloatArray, step: int) -> FloatArray:
+def play(contents: dict[str, Any], x: FloatArray, step: int, size: float = 1.0) -> FloatArray:
     """`x` through the importer's graph, `step` samples per call, states from zeros as the tensor law has them."""
     import onnxruntime
 
-    model, states = build_graph(read_network(Fields.of(contents, "amp.nam")), step)
+    model, states = build_graph(read_network(Fields.of(contents, "amp.nam"), size=size), step)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from realtime.errors import PackageError
 from realtime.nam_fields import Fields
 from realtime.nam_graph import build_graph
-from realtime.nam_nets import read_network
+from realtime.nam_nets import WaveNet, read_network
 from tests.realtime import nam_reference
 from tests.realtime.nam_files import CURVES, GOLDEN, capture, golden, play, wavenets
 
@@ -52,6 +52,38 @@ def test_golden_captures_sound_as_in_torch(name: str, step: int) -> None:
     error = np.abs(play(golden(name), known["x"], step) - known[name])
     assert error.max() < CLOSE
     assert np.abs(known[name]).max() > 0.05
+
+
+@pytest.mark.parametrize("size", [0.34, 0.5, 0.66])
+def test_a_sliceable_capture_is_cut_as_in_torch(size: float) -> None:
+    """At a size between its limits a sliceable network sounds as torch's, cut to three of six channels."""
+    known, step = sounds(), 50
+    assert np.abs(play(golden("sliced"), known["x"], step, size) - known["sliced"]).max() < CLOSE
+    whole, least = (play(golden("sliced"), known["x"], step, other) for other in (1.0, 0.0))
+    assert np.abs(whole - nam_reference.play(golden("sliced"), known["x"])).max() < CLOSE
+    assert np.abs(whole - known["sliced"]).max() > 1e-3
+    assert np.abs(least - known["sliced"]).max() > 1e-3
+
+
+def test_arrays_are_cut_to_meet() -> None:
+    """Of several arrays each is as wide as the size says, and each meets the next; what has no rule is refused."""
+    slimmable: dict[str, Any] = {"method": "slice_channels_uniform", "kwargs": {"allowed_channels": [1, 2]}}
+    first = {**LAYER, "slimmable": slimmable, "head": {"out_channels": 2, "kernel_size": 1, "bias": False}}
+    made = capture("WaveNet", {**SMALL, "layers": [first, {**LAYER, "input_size": 2, "slimmable": slimmable}]})
+    x = sounds()["x"][:300]
+    narrow = copy.deepcopy(made)
+    network = read_network(Fields.of(narrow, "amp.nam"), size=0.0)
+    assert isinstance(network, WaveNet)
+    assert [array.rechannel.weight.shape for array in network.arrays] == [(1, 1, 1), (1, 1, 1)]
+    assert network.arrays[0].head.weight.shape == (1, 1, 1)
+    assert np.isfinite(play(narrow, x, 64, 0.0)).all()
+    slimmable["kwargs"]["allowed_channels"] = [2, 1]
+    with pytest.raises(PackageError, match="a rising list that ends with 2"):
+        read_network(Fields.of({**made, "config": {**SMALL, "layers": [{**LAYER, "slimmable": slimmable}]}}, "amp.nam"))
+    slimmable["kwargs"]["allowed_channels"] = [1, 2]
+    memory = {**LAYER, "slimmable": slimmable, "head": {"out_channels": 1, "kernel_size": 3, "bias": True}}
+    with pytest.raises(PackageError, match="cannot be made smaller"):
+        read_network(Fields.of(capture("WaveNet", {**SMALL, "layers": [memory]}), "amp.nam"), size=0.0)
 
 
 @pytest.mark.parametrize("name", ["nano", "films", "lstm"])
@@ -265,4 +297,5 @@ def test_live_reference_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "make_golden" in sys.modules
     x = make_golden.sound(6000)
     for name, (contents, reference) in make_golden.captures().items():
-        assert np.abs(play(contents, x, 64) - reference(x)).max() < CLOSE, name
+        size = make_golden.SLICED_SIZE if name == "sliced" else 1.0
+        assert np.abs(play(contents, x, 64, size) - reference(x)).max() < CLOSE, name

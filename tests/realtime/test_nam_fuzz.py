@@ -14,7 +14,9 @@ from realtime.nam_graph import build_graph
 from realtime.nam_nets import read_network
 from tests.realtime.nam_files import golden
 
-SEEDS = tuple(golden(name) for name in ("gated", "films", "condition", "lstm", "convnet", "linear", "container"))
+SEEDS = tuple(
+    golden(name) for name in ("gated", "sliced", "films", "condition", "lstm", "convnet", "linear", "container")
+)
 ODD = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 5), st.sampled_from([10**400, -(10**30), 1 << 40, 1024, 4096]),
     st.floats(), st.sampled_from(["", "Tanh", "PReLU", "WaveNet", "LSTM", "Sequential", "0.6.1", "blended", "é\n"]),

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 HERE = Path(__file__).parent
 FloatArray = NDArray[np.float32]
 SAMPLES = 3000
+SLICED_SIZE = 0.5
 
 
 def array(**changes: Any) -> dict[str, Any]:
@@ -79,6 +80,13 @@ WAVENETS: dict[str, dict[str, Any]] = {
     "nano": standard((4, 2), SHORT),
     "a2": second(8),
     "a2_lite": second(3),
+    "sliced": wavenet(
+        array(
+            channels=6,
+            activation=PAIRED,
+            slimmable={"method": "slice_channels_uniform", "kwargs": {"allowed_channels": [2, 3, 6]}},
+        )
+    ),
     "gated": wavenet(
         array(activation=PAIRED, head={"out_channels": 3, "kernel_size": 1, "bias": True}),
         array(input_size=4, channels=3, activation=[BLENDED, PAIRED], dilations=[3, 5], kernel_size=[2, 4]),
@@ -114,6 +122,7 @@ WAVENETS: dict[str, dict[str, Any]] = {
 GOLDEN = (
     "nano",
     "a2_lite",
+    "sliced",
     "gated",
     "curves",
     "films",
@@ -165,6 +174,8 @@ def captures() -> dict[str, tuple[dict[str, Any], Any]]:
         weights = model._export_weights()
         if name == "linear":  # the trainer writes taps in the other order than every player reads them: docs/nam.md
             weights = np.concatenate([weights[:9][::-1], weights[9:]])
+        if name == "sliced":  # its golden sound is that of the middle size
+            model._net.set_slimming(SLICED_SIZE)
         found[name] = (_file(type(model).__name__, model._export_config(), weights.tolist()), _player(model))
     chain = ("linear", "nano", "bare")
     inner = [found[name][0] for name in chain]
