@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,11 @@ from realtime.chain import Chain
 from realtime.convert import convert_signal
 from realtime.deadline import choose_place, warm_up
 from realtime.errors import EngineError
+from realtime.lane import Lane
 from realtime.latency import latency
 from realtime.meters import Histogram, Meters, Times
 from realtime.package import Package
 from realtime.player import Player
-from realtime.session import Session
 
 FloatArray = NDArray[np.float32]
 
@@ -81,14 +82,15 @@ def bench_model(
     """Times of one block, live and in a row, with their parts, and what the engine would choose."""
     rate = rate_hz or package.manifest.sample_rate
     in_a_row = warm_up(Chain(package, provider="cpu"))
-    network = _network_times(package)
     chain = Chain(package, provider="cpu")
     warm_up(chain)
-    shown = Meters()
+    shown, run = Meters(), _Timed(chain.session.run)
+    chain.session.run = run  # type: ignore[method-assign]  # to know what of a callback is not the model
     law = latency(package.manifest, block=block, device_rate=rate)
-    player = Player(chain, shown, rate_hz=rate, block=block, delay_samples=round(law.total))
-    _play_on_schedule(player, melody(seconds, rate), block, rate)
-    now = shown.snapshot()
+    lane = Lane(chain, shown.model, rate_hz=rate, block=block, delay_samples=round(law.total))
+    player = Player(lane, shown, rate_hz=rate)
+    overhead = _play_on_schedule(player, melody(seconds, rate), block, rate, run)
+    now, network = shown.snapshot(), run.times.times()
     step_s, block_s = chain.step_samples / chain.sample_rate, block / rate
     steps = max(1.0, block_s / step_s)
     return {
@@ -101,11 +103,12 @@ def bench_model(
         "step": now.model.to_mapping(),
         "step_in_a_row": in_a_row.to_mapping(),
         "callback": now.callback.to_mapping(),
+        "overhead": overhead.times().to_mapping(),
         "late_callbacks": now.late_callbacks,
         "p99_of_half_budget": round(now.model.p99_us * steps / (0.5e6 * block_s), 3),
         "parts_p50_us": {
-            "network": round(network.times().p50_us, 1),
-            "chain": round(max(0.0, in_a_row.p50_us - network.times().p50_us), 1),
+            "network": round(network.p50_us, 1),
+            "chain": round(max(0.0, now.model.p50_us - network.p50_us), 1),
             "stream": round(max(0.0, now.callback.p50_us - now.model.p50_us * steps), 1) if steps >= 1 else None,
         },
         "real_time_factor": round(now.model.p50_us * 1e-6 / step_s, 4),
@@ -122,28 +125,38 @@ def _place(warm: Times, block_s: float, step_s: float) -> str:
         return "nowhere: it is slower than the sound"
 
 
-def _network_times(package: Package, runs: int = 500) -> Histogram:
-    session = Session(package, "cpu")
-    times = Histogram()
-    for number in range(runs + 20):
+class _Timed:
+    """A function, how long its calls took, and how long together since `seconds` was last set to 0."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+        self.seconds = 0.0
+        self.times = Histogram()
+
+    def __call__(self) -> None:
         began = time.perf_counter()
-        session.run()
-        if number >= 20:
-            times.add(time.perf_counter() - began)
-    return times
+        self._function()
+        took = time.perf_counter() - began
+        self.seconds += took
+        self.times.add(took)
 
 
-def _play_on_schedule(player: Player, sound: FloatArray, block: int, rate: int) -> None:
+def _play_on_schedule(player: Player, sound: FloatArray, block: int, rate: int, run: _Timed) -> Histogram:
+    """Call back when the card would; how long each callback took besides the model's own run comes back."""
+    overhead = Histogram()
     out = np.zeros((block, 1), np.float32)
     due = time.perf_counter()
     for begin in range(0, sound.size - block + 1, block):
         due += block / rate
+        run.seconds, began = 0.0, time.perf_counter()
         player.callback(sound[begin : begin + block, None], out, block, 0)
+        overhead.add(max(0.0, time.perf_counter() - began - run.seconds))
         ahead = due - time.perf_counter()
         if ahead > 0:
             time.sleep(ahead)
         else:
             due = time.perf_counter()
+    return overhead
 
 
 def bench_convert(package: Package, *, seconds: float = 10.0) -> dict[str, Any]:

@@ -58,7 +58,8 @@ class Chain:
         """Steps whose input held values that were not finite."""
         self.last_fault: str | None = None
         """What the newest fault was, for a log."""
-        self._session = Session(package, provider)
+        self.session = Session(package, provider)
+        """What runs the model; only its own thread may."""
         self._input = model_input(manifest)
         self._output = model_output(manifest)
         self._dry = DelayLine(self.latency_samples, step)
@@ -79,14 +80,14 @@ class Chain:
         self._fall = np.exp(-np.arange(1, step + 1) / fall_samples).astype(np.float32)
         self._last = 0.0
         self._resting = 0
-        self._blend = _Blend(len(manifest.targets), max(_BLEND_STEPS, math.ceil(ramp / step)), self._session.target)
+        self._blend = _Blend(len(manifest.targets), max(_BLEND_STEPS, math.ceil(ramp / step)), self.session.target)
         self._asked = self._controls = self._checked(controls or Controls())
         self._adopt(self._controls, at_once=True)
 
     @property
     def provider(self) -> str:
         """What runs the model: "cpu" or "cuda"."""
-        return self._session.provider
+        return self.session.provider
 
     @property
     def controls(self) -> Controls:
@@ -108,7 +109,7 @@ class Chain:
         if not math.isfinite(np.vdot(heard, heard)):
             self._clean(heard)
         self._blend.advance()
-        self._input.feed(heard, self._session.x)
+        self._input.feed(heard, self.session.x)
         dry = self._dry.push(heard)
         self._render(wet)
         np.multiply(wet, self._level.fill(step), out=wet)
@@ -124,7 +125,7 @@ class Chain:
 
     def reset(self) -> None:
         """Forget the sound so far and stand at the controls asked for; faults stay counted."""
-        self._session.reset()
+        self.session.reset()
         self._input.reset()
         self._output.reset()
         self._dry.reset()
@@ -138,8 +139,8 @@ class Chain:
         fault = None
         falling = self._resting > 0 and not self._trust.settled
         try:
-            self._session.run()
-            y = self._session.y
+            self.session.run()
+            y = self.session.y
             power = float(np.vdot(y, y))
             if math.isfinite(power):
                 self._output.give(y, self._input.spectra, wet)
@@ -154,7 +155,7 @@ class Chain:
             self._resting = self._rest_steps
             self._trust.to(0.0)
             with contextlib.suppress(Exception):  # a session lost with its card cannot even be reset
-                self._session.reset()
+                self.session.reset()
             self._output.reset()
         elif self._resting:
             self._resting -= 1

@@ -13,6 +13,7 @@ Threads: `serve` is the audio callback; `Worker._run` is the worker; the rest is
 from __future__ import annotations
 
 import _thread
+import math
 import threading
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
@@ -111,7 +112,7 @@ class Worker:
                     self._adapter.process(block, out)
                 except Exception:  # noqa: BLE001  (the thread must live; the callback counts the block)
                     out.fill(np.nan)  # the callback plays the input instead and asks for nothing
-                if not np.isfinite(np.dot(out, out)):
+                if not math.isfinite(np.dot(out, out)):
                     self._adapter.reset()
                 _copy_in(self._output, self._done & self._mask, out)
                 self._done += self._block
@@ -203,7 +204,7 @@ class Lane:
             except Exception:  # noqa: BLE001  (told to the player, and the input is heard instead)
                 self.adapter.reset()
                 return "failed"
-        if np.isfinite(np.dot(out, out)):
+        if math.isfinite(np.dot(out, out)):
             return None
         if self.worker is None:
             self.adapter.reset()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
@@ -36,7 +36,7 @@ from realtime.messages import (
 from realtime.meters import Incident, Snapshot
 from realtime.plugin_spec import PluginSpec
 from realtime.preset import Preset
-from realtime.presets import resolve_preset
+from realtime.presets import resolve_preset, write_preset
 from realtime.remote import RemoteState
 from realtime.setlist import Setlist
 
@@ -84,8 +84,11 @@ class LiveSession:
 
     def open(self, settings: StreamSettings, preset: str = "") -> Running:
         """Let sound run; replaces what plays. Raises `RetimbreError`."""
+        settings = replace(settings, midi=self._with_programs(settings.midi))
         running = self.host.open(settings)
         self.settings, self._preset = settings, preset
+        if self._setlist is not None and preset in self._setlist.presets:
+            self._position = self._setlist.place_of(preset)
         self._recording = None if settings.record is None else Recording(settings.record, settings.recorded)
         self._adopt(running)
         self._muted = running.muted
@@ -258,25 +261,26 @@ class LiveSession:
 
     def load_preset(self, which: str | int) -> None:
         """Load a preset by its name, or by its place in the setlist, from 1."""
+        setlist = self._setlist
         if isinstance(which, int):
-            songs = self._songs()
-            if not 1 <= which <= len(songs):
-                raise EngineError(f"There is no preset {which} in the setlist, which has {len(songs)}.")
-            self.use(resolve_preset(songs[which - 1]))
+            which = self._songs().place_of(which)
+            self.use(resolve_preset(self._songs().presets[which - 1]))
             self._position = which
             return
         self.use(resolve_preset(which))
+        if setlist is not None and which in setlist.presets:
+            self._position = setlist.place_of(which, self._position)
 
     def step_preset(self, by: int) -> None:
         """Go so many places on in the setlist; past an end nothing changes."""
-        place = self._position + by
-        if 1 <= place <= len(self._songs()):
+        place = self._songs().step(self._position, by)
+        if place != self._position:
             self.load_preset(place)
 
-    def _songs(self) -> Sequence[str]:
+    def _songs(self) -> Setlist:
         if self._setlist is None:
             raise EngineError("There is no setlist: start with --setlist NAME.")
-        return self._setlist.presets
+        return self._setlist
 
     def use(self, preset: Preset) -> None:
         """Play as a preset says; devices and the MIDI input stay as they are. Raises `RetimbreError`."""
@@ -287,9 +291,22 @@ class LiveSession:
             if not self.waiting:
                 self.host.change_plugins(Plugins(wanted.before, wanted.after))
             self.settings = replace(self._wanted(), before=wanted.before, after=wanted.after)
-        if now.midi is not None and wanted.midi != now.midi:
-            self.set_midi(wanted.midi)
+        midi = self._with_programs(wanted.midi)
+        if now.midi is not None and midi is not None:
+            midi = replace(midi, source=midi.source or now.midi.source)
+            if midi != now.midi:
+                self.set_midi(midi)
         self._preset = preset.name
+
+    def _with_programs(self, midi: MidiSettings | None) -> MidiSettings | None:
+        """The setlist's program numbers, where the map has none of its own."""
+        if midi is None or self._setlist is None or midi.map.programs:
+            return midi
+        return replace(midi, map=replace(midi.map, programs=self._setlist.program_names))
+
+    def save_preset(self, name: str) -> Path:
+        """Keep what is set as a preset of this name; its file. Raises `ConfigError`."""
+        return write_preset(Preset.of(name, self._wanted(), self._targets))
 
     def set_midi(self, midi: MidiSettings | None) -> None:
         """Other MIDI, or none."""

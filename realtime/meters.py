@@ -39,7 +39,7 @@ _BINS_PER_E = 50.0  # bins per factor e: each 2 % wide
 _BINS = 800  # to e^16 µs, 8.9 s
 SCOPE_SAMPLES: Final = 1 << 14
 _TIMES_END = len(NUMBERS) + 2 * _BINS
-SHARED_FLOATS: Final = _TIMES_END + 2 * SCOPE_SAMPLES
+SHARED_FLOATS: Final = _TIMES_END + SCOPE_SAMPLES  # two rings of samples, which take half the room of these numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,8 @@ class Scope:
     """The newest samples of input and output, for pictures: the callback writes, a reader copies."""
 
     def __init__(self, memory: NDArray[np.float64], end: NDArray[np.float64]) -> None:
-        """memory: 2 · SCOPE_SAMPLES numbers; end: one, how many samples were ever written."""
-        self._rings, self._end = memory.reshape(2, -1), end
+        """memory: SCOPE_SAMPLES numbers; end: one, how many samples were ever written."""
+        self._rings, self._end = memory.view(np.float32).reshape(2, -1), end
 
     def push(self, heard: NDArray[np.float32], played: NDArray[np.float32]) -> None:
         """One block of each, (frames,)."""
@@ -174,7 +174,8 @@ class Scope:
         """(2, samples): the newest of input and output; at most SCOPE_SAMPLES less the block that is being written."""
         end = int(self._end[0])
         places = np.arange(end - samples, end) % SCOPE_SAMPLES
-        return self._rings[:, places].astype(np.float32)
+        latest: NDArray[np.float32] = self._rings[:, places]
+        return latest
 
 
 class Histogram:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import math
 from collections import deque
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from realtime import audio_io, meters
 from realtime.controls import Controls, Smoother, ramp_samples
 from realtime.lane import LONGEST_BLOCK, Lane
+from realtime.level_kernel import show_level
 from realtime.meters import Cause, Incident
 from realtime.strip import Strip
 
@@ -162,7 +164,7 @@ class Player:
         block, outs = self._block[:frames], self._outs[:, :frames]
         out = outs[0]
         block[:] = indata[:, self._input_channel]
-        if not np.isfinite(np.dot(block, block)):
+        if not math.isfinite(np.dot(block, block)):
             np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         if self.feed is not None:
             self.feed.fill(block)
@@ -236,10 +238,5 @@ class Player:
         self.incidents.append(Incident(monotonic(), int(self._numbers[meters.SAMPLES]), cause, took_us))
 
     def _show(self, samples: FloatArray, peak: int, rms: int, frames: int) -> None:
-        numbers = self._numbers
-        fall = _PEAK_FALL_PER_S ** (frames / self._rate_hz)
-        part = min(1.0, frames / self._rate_hz / _RMS_S)
-        highest = max(float(samples.max()), -float(samples.min()))
-        numbers[peak] = max(highest, numbers[peak] * fall)
-        power = float(np.dot(samples, samples)) / frames
-        numbers[rms] = np.sqrt(max(0.0, numbers[rms] ** 2 * (1 - part) + power * part))
+        seconds = frames / self._rate_hz
+        show_level(samples, self._numbers, peak, rms, _PEAK_FALL_PER_S**seconds, min(1.0, seconds / _RMS_S))

@@ -52,6 +52,7 @@ def still(
             ("one step, live", one["step"]),
             ("one step, in a row", one["step_in_a_row"]),
             ("whole callback", one["callback"]),
+            ("the engine around the model", one["overhead"]),
         ],
         [
             f"p99 of the model in a block is {one['p99_of_half_budget']:.2f} of half the block's time",

@@ -123,6 +123,10 @@ def live(
         Path | None,
         typer.Option(help="At the end, write what was missed, when and why: for a report.", rich_help_panel=_SESSION),
     ] = None,
+    save_preset: Annotated[
+        str | None,
+        typer.Option(help="At the end, keep what is set as this preset.", rich_help_panel=_SESSION),
+    ] = None,
     osc_port: Annotated[
         int | None, typer.Option(help="Listen for OSC on this UDP port (7770 is usual).", rich_help_panel=_SESSION)
     ] = None,
@@ -137,12 +141,16 @@ def live(
     ] = None,
 ) -> None:
     """Play through a model: sound card in, model, sound card out. Stop with q, Ctrl-C or SIGTERM."""
+    import signal
+    import sys
+
     from rich.console import Console
 
     from realtime.live_session import LiveSession
     from realtime.live_view import latency_table, opening_lines
     from realtime.presets import resolve_preset, resolve_setlist
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while opening; then the session ends in order
     songs = None if setlist is None else resolve_setlist(setlist)
     if songs is not None and preset is None:
         preset = songs.presets[0]
@@ -165,6 +173,7 @@ def live(
         {name: value for name, value in named.items() if value is not None} | assignments(control or []),
         {name: value for name, value in said.items() if value is not None} | {"recorded": parse_recorded(recorded)},
         headphones=headphones,
+        named_source=source is not None,
     )
     console = Console(highlight=False)
     with LiveSession(songs) as session, _listening(session, osc_host, osc_port) as osc:
@@ -177,6 +186,8 @@ def live(
         show = console.is_terminal if monitor is None else monitor
         _play(session, console, seconds, osc, show=show)
         last = session.snapshot()
+        if save_preset is not None:
+            console.print(f"Kept as the preset {session.save_preset(save_preset)}.", markup=False)
         if log is not None:
             session.write_log(log)
         problem = session.close()
@@ -272,6 +283,7 @@ def _settings(
     stream: dict[str, Any],
     *,
     headphones: bool,
+    named_source: bool,
 ) -> StreamSettings:
     """What to open: the preset, if any, and over it what the command line says."""
     from dataclasses import replace
@@ -281,6 +293,8 @@ def _settings(
     from realtime.package import default_package_name, resolve
 
     settings = StreamSettings(model or default_package_name(), midi=midi) if preset is None else preset.resolved(midi)
+    if settings.midi is not None and midi is not None and (named_source or settings.midi.source is None):
+        settings = replace(settings, midi=replace(settings.midi, source=midi.source))
     if preset is not None and model is not None:
         settings = replace(settings, model=model, controls=replace(settings.controls, target=None))
     if target is not None:

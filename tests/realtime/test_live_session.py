@@ -14,12 +14,12 @@ import pytest
 import soundfile
 
 from realtime.controls import Controls
-from realtime.errors import EngineError
+from realtime.errors import ConfigError
 from realtime.host import Event, StreamSettings
 from realtime.live_session import LiveSession
 from realtime.package import Package
 from realtime.preset import Preset
-from realtime.presets import write_preset
+from realtime.presets import read_preset, write_preset
 from realtime.setlist import Setlist
 from tests.realtime.live_parts import play_into, samples_package, spectrum_package, tune
 
@@ -151,8 +151,11 @@ def test_presets_are_stepped_through(jack_server: Callable[..., Any], tmp_path: 
         assert state.controls.output_gain_db == -6.0
         session.step_preset(1)
         assert session.state().position == 2
-        with pytest.raises(EngineError, match="no preset 3"):
+        with pytest.raises(ConfigError, match="no place 3"):
             session.load_preset(3)
+        session.change_controls({"mix": 0.25})
+        saved = read_preset(session.save_preset("three"))
+        assert (saved.model, saved.controls.mix) == (str(second.folder), 0.25)
 
 
 def test_the_live_command_ends_cleanly_on_sigterm(jack_server: Callable[..., Any], tmp_path: Path) -> None:
