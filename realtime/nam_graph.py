@@ -82,6 +82,7 @@ def _layers(
             parts.append((z, layer.head1x1))
         if last and k == len(array.layers) - 1:
             break  # nobody hears what would go on
+        graph.spend(width * (width + more))
         out = layer.layer1x1 or Convolution(np.eye(width)[:, :, None], np.zeros(width))
         if ride:
             rows = (0, more)
@@ -94,6 +95,7 @@ def _layers(
 def _before_activation(graph: Graph, layer: Layer, h: Stream, condition: Stream, *, ride: bool) -> Stream:
     conv, mixin = layer.conv, layer.mixin.weight
     if ride:
+        graph.spend(len(mixin) * mixin.shape[1] * conv.packed.shape[2])
         told = np.zeros((len(mixin), mixin.shape[1], conv.weight.shape[2]))
         told[:, :, -1:] = mixin  # the condition counts at the present sample only
         both = np.concatenate([conv.weight, told], axis=1)
@@ -137,6 +139,7 @@ def _head(
     width = head.weight.shape[1]
     if before is not None:
         parts = [(before, None), *parts]
+    graph.spend(width * sum(stream.channels for stream, _ in parts))
     one = Convolution(np.eye(width)[:, :, None], np.zeros(width))
     weight = np.concatenate([(part or one).weight for _, part in parts], axis=1)
     bias = np.sum([(part or one).bias for _, part in parts], axis=0)

@@ -12,7 +12,7 @@ folding costs no accuracy; the graph rounds them once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,23 +22,43 @@ from realtime.nam_fields import Fields, WeightArray, Weights
 
 MOST_CHANNELS = 1024
 LONGEST_PAST = 1 << 18  # samples: five seconds
-_MOST_VALUES = 1 << 24  # of one convolution with its groups written out
+MOST_VALUES = 1 << 24  # of a convolution and of a whole network: nothing larger runs in real time
 _VERSIONS = ((0, 5), (0, 7))
 _DEEPEST = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """y[o, t] = bias[o] + Σ weight[o, i, k]·x[i, t − (taps − 1 − k)·dilation]; weight (out, in, taps)."""
+    """y[o, t] = bias[o] + Σ weight[o, i, k]·x[i, t − (taps − 1 − k)·dilation].
 
-    weight: WeightArray
+    packed: (out, in / groups, taps), as a file has it: each group of outputs hears its own group of inputs.
+    """
+
+    packed: WeightArray
     bias: WeightArray
     dilation: int = 1
+    groups: int = 1
 
     @property
     def past(self) -> int:
         """Samples before the present one that it hears."""
-        return (int(self.weight.shape[2]) - 1) * self.dilation
+        return (int(self.packed.shape[2]) - 1) * self.dilation
+
+    @property
+    def weight(self) -> WeightArray:
+        """(out, in, taps), groups written out as zeros: here that is quicker than a grouped convolution.
+
+        Made when asked for, because a small file can ask for groups that fill the memory.
+        """
+        if self.groups == 1:
+            return self.packed
+        outputs, columns, taps = self.packed.shape
+        rows = outputs // self.groups
+        full = np.zeros((outputs, columns * self.groups, taps))
+        for group in range(self.groups):
+            part = slice(group * rows, (group + 1) * rows)
+            full[part, group * columns : (group + 1) * columns] = self.packed[part]
+        return full
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +113,7 @@ class WaveNet:
         """Channels of the output."""
         last = self.head.stages[-1] if self.head else self.arrays[-1].head
         assert isinstance(last, Convolution)
-        return int(last.weight.shape[0])
+        return int(last.packed.shape[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,24 +172,19 @@ def read_convolution(
     weights: Weights, inputs: int, outputs: int, taps: int = 1, *, where: str, bias: bool = True, groups: int = 1,
     dilation: int = 1,
 ) -> Convolution:  # fmt: skip
-    """The next convolution; groups are written out as zeros, which is quicker here than a grouped one."""
+    """The next convolution."""
     if inputs % groups or outputs % groups:
         raise PackageError(
             f"In {where} {inputs} channels become {outputs} in {groups} groups, but both must be multiples of the "
             "groups: export the capture again."
         )
-    if inputs * outputs * taps > _MOST_VALUES or (taps - 1) * dilation > LONGEST_PAST:
+    if inputs * outputs * taps > MOST_VALUES or (taps - 1) * dilation > LONGEST_PAST:
         raise PackageError(
             f"In {where} a convolution has {outputs}×{inputs}×{taps} values and hears {(taps - 1) * dilation} samples, "
-            f"but {_MOST_VALUES} values and {LONGEST_PAST} samples are the most: train a smaller one."
+            f"but {MOST_VALUES} values and {LONGEST_PAST} samples are the most: train a smaller one."
         )
     packed = weights.take(outputs, inputs // groups, taps)
-    full = np.zeros((outputs, inputs, taps))
-    rows, columns = outputs // groups, inputs // groups
-    for group in range(groups):
-        part = slice(group * rows, (group + 1) * rows)
-        full[part, group * columns : (group + 1) * columns] = packed[part]
-    return Convolution(full, weights.take(outputs) if bias else np.zeros(outputs), dilation)
+    return Convolution(packed, weights.take(outputs) if bias else np.zeros(outputs), dilation, groups)
 
 
 def read_activation_at(fields: Fields, key: str) -> Activation:
@@ -266,7 +281,7 @@ def _read_convnet(config: Fields, weights: Weights) -> Stack:
             if not (below > 0).all():
                 raise PackageError(f"In {config.where} a batch norm has no variance: export the capture again.")
             scale = gain / np.sqrt(below)
-            found = Convolution(found.weight * scale[:, None, None], shift - scale * mean, dilation)
+            found = replace(found, packed=found.packed * scale[:, None, None], bias=shift - scale * mean)
         stages += [found, activation]
     stages.append(read_convolution(weights, channels, 1, where=config.where))
     return Stack(tuple(stages))

@@ -39,21 +39,24 @@ def cut(arrays: Sequence[LayerArray], widths: Sequence[int], where: str) -> tupl
     """The arrays at these widths. Raises PackageError where a part has no rule for being cut."""
     if all(len(array.rechannel.weight) == width for array, width in zip(arrays, widths, strict=True)):
         return tuple(arrays)
-    if any(layer.films or layer.head1x1 for array in arrays for layer in array.layers) or any(
-        array.head.past for array in arrays
-    ):
+    layers = [layer for array in arrays for layer in array.layers]
+    grouped = any(
+        part is not None and part.groups > 1 for one in layers for part in (one.conv, one.mixin, one.layer1x1)
+    )
+    if grouped or any(one.films or one.head1x1 for one in layers) or any(array.head.past for array in arrays):
         raise PackageError(
-            f"{where} cannot be made smaller, because it has FiLMs, head1x1 or a head with memory: import it at size 1."
+            f"{where} cannot be made smaller, because it has groups, FiLMs, head1x1 or a head with memory: "
+            "import it at size 1."
         )
     made = []
     for k, (array, width) in enumerate(zip(arrays, widths, strict=True)):
         inputs = widths[k - 1] if k else array.rechannel.weight.shape[1]
         outputs = widths[k + 1] if k + 1 < len(arrays) else array.head.weight.shape[0]
-        layers = tuple(_cut_layer(layer, width, len(array.rechannel.weight)) for layer in array.layers)
+        narrow = tuple(_cut_layer(layer, width, len(array.rechannel.weight)) for layer in array.layers)
         collected = _inner(array.layers[0], width, len(array.rechannel.weight))
         if k:
             equal_lengths(where, [("at this size the head before has", width), ("a layer adds", collected)])
-        made.append(LayerArray(_part(array.rechannel, width, inputs), layers, _part(array.head, outputs, collected)))
+        made.append(LayerArray(_part(array.rechannel, width, inputs), narrow, _part(array.head, outputs, collected)))
     return tuple(made)
 
 
@@ -83,4 +86,4 @@ def _first_slopes(curve: Activation, channels: int) -> Activation:
 
 
 def _part(convolution: Convolution, outputs: int, inputs: int) -> Convolution:
-    return replace(convolution, weight=convolution.weight[:outputs, :inputs], bias=convolution.bias[:outputs])
+    return Convolution(convolution.weight[:outputs, :inputs], convolution.bias[:outputs], convolution.dilation)

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime.errors import PackageError
 from realtime.nam_activation import Activation
 from realtime.nam_fields import WeightArray
-from realtime.nam_nets import Convolution
+from realtime.nam_nets import MOST_VALUES, Convolution
 
 if TYPE_CHECKING:
     import onnx
@@ -53,6 +54,7 @@ class Graph:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._initializers: list[onnx.TensorProto] = []
         self._names = (f"t{k}" for k in count())
+        self._values = 0
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """A node with one output, whose name is returned."""
@@ -62,6 +64,15 @@ class Graph:
     def split(self, x: str, sizes: list[int], axis: int) -> list[str]:
         """The parts of `x` along `axis`."""
         return self._add("Split", (x, self._whole(sizes)), len(sizes), {"axis": axis})
+
+    def spend(self, values: int) -> None:
+        """Count weights before memory is asked for them. Raises PackageError where a network cannot be meant."""
+        self._values += values
+        if self._values > MOST_VALUES:
+            raise PackageError(
+                f"The network would fill more than {MOST_VALUES} weights, and none of that size runs in real time: "
+                "train a smaller one."
+            )
 
     def constant(self, value: Any) -> str:
         """The name of a float32 constant."""
@@ -74,6 +85,7 @@ class Graph:
 
     def convolve(self, x: Stream, convolution: Convolution, *, as_value: bool = True) -> Stream:
         """The convolution of `x`. `as_value`: as an activation needs it; else as difference from silence."""
+        self.spend(convolution.packed.size * convolution.groups)
         weight = convolution.weight
         silent = weight.sum(axis=2) @ x.silent + convolution.bias
         if convolution.past:

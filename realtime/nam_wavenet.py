@@ -227,4 +227,4 @@ def _read_head(config: Fields, weights: Weights, inputs: int) -> Stack:
 
 def scaled(convolution: Convolution, scale: float) -> Convolution:
     """The same convolution, louder by `scale`."""
-    return replace(convolution, weight=convolution.weight * scale, bias=convolution.bias * scale)
+    return replace(convolution, packed=convolution.packed * scale, bias=convolution.bias * scale)

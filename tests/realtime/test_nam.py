@@ -103,7 +103,7 @@ def test_numpy_agrees_with_torch(name: str) -> None:
     assert np.abs(nam_reference.play(golden(name), known["x"], lead) - known[name]).max() < CLOSE
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(config=wavenets(), seed=st.integers(0, 99), step=st.sampled_from([5, 16, 50, 64]))
 def test_any_wavenet_sounds_as_in_numpy(config: dict[str, Any], seed: int, step: int) -> None:
     """Gates, FiLMs, bottlenecks, groups, heads and conditions in any mixture, old words or new, sound as in numpy."""
@@ -275,6 +275,16 @@ def test_models_within_models_have_an_end() -> None:
         made = {"version": "0.7.0", "architecture": "Sequential", "config": {"models": [made]}, "weights": []}
     with pytest.raises(PackageError, match="more than 8 deep"):
         read_network(Fields.of(made, "amp.nam"))
+
+
+def test_a_small_file_cannot_fill_the_memory() -> None:
+    """Groups, written out, may ask for a thousand times the file's weights: that is refused before it is done."""
+    single = {"active": True, "groups": 1024}
+    layer = {**LAYER, "channels": 1024, "kernel_size": 1, "dilations": [1] * 20, "groups_input": 1024}
+    made = capture("WaveNet", {**SMALL, "layers": [{**layer, "layer1x1": single}]})
+    network = read_network(Fields.of(made, "amp.nam"))
+    with pytest.raises(PackageError, match="would fill more than 16777216 weights"):
+        build_graph(network, 64)
 
 
 def test_weights_too_many_are_refused() -> None:
