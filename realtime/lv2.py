@@ -36,7 +36,7 @@ _LICENCE = "http://usefulinc.com/ns/doap#license"
 FEATURES: Final = frozenset({
     URID + "map", URID + "unmap", OPTIONS, BUF_SIZE + "boundedBlockLength", WORKER + "schedule",
     LV2 + "isLive", LV2 + "hardRTCapable", LV2 + "inPlaceBroken",
-    "http://lv2plug.in/ns/ext/state#threadSafeRestore", "http://lv2plug.in/ns/ext/state#loadDefaultState",
+    "http://lv2plug.in/ns/ext/state#threadSafeRestore",
 })  # fmt: skip
 """What a plugin may require of this host."""
 _UNIT_SYMBOLS = {

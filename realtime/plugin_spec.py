@@ -2,7 +2,7 @@
 
     uri = "http://drobilla.net/plugins/mda/Delay"      an LV2 plugin by its URI, or the path of a .vst3 or .component
     preset = "…"                                       optional: the settings to begin from
-    parameters = { mix = 0.3 }                         by the symbols that `retimbre plugins show URI` lists
+    parameters = { fx_mix = 0.3 }                      by the symbols that `retimbre plugins show URI` lists
 
 A value, made and checked on any thread; it knows no plugin, so a specification of one that is not installed here can be
 read, kept and written again. Whether the plugin exists and has such parameters is found when a `Rack` loads it.

@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from time import perf_counter
 from typing import Any, Final
@@ -26,6 +27,7 @@ from realtime.scheduling import make_ordinary
 # A plugin does not send these; a user, the system when memory runs out, or a test does.
 _FROM_OUTSIDE: Final = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT"})
 _JOIN_S = 1.0
+_STARTING: Final = threading.Lock()  # what `_start` changes for a moment belongs to the whole process
 
 
 class Link:
@@ -148,6 +150,11 @@ class Link:
 
 def _start(process: Any) -> None:
     """Start it as an ordinary process, from the engine too, which is real-time and a daemon."""
+    with _STARTING:
+        _start_alone(process)
+
+
+def _start_alone(process: Any) -> None:
     me = multiprocessing.current_process()
     was_daemon = me.daemon
     scheduled: tuple[int, Any] | None = None
