@@ -23,8 +23,8 @@ from realtime.source import MidiEvent
 JACK = "JACK"
 RESET = b"\xff"
 """MIDI's system reset: what an input hands out when notes may hang, and what every source takes as silence."""
-# A port's number at the end of its name, which ALSA and Windows give and change at will.
-_NUMBER = re.compile(r"\s+\d+(:\d+)?$")
+# A port's number at the end of its name, which ALSA and Windows give and change at will; elsewhere it is the name's own.
+_NUMBERS = {"linux": re.compile(r"\s+\d+:\d+$"), "win32": re.compile(r"\s+\d+$")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +152,5 @@ def choose_port(ports: list[MidiPort], name: str, *, prefer: str | None = None) 
 
 def without_number(name: str) -> str:
     """A port's name without the number that its interface may change."""
-    return _NUMBER.sub("", name)
+    number = _NUMBERS.get(sys.platform)
+    return name if number is None else number.sub("", name)
