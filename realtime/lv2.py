@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from realtime.errors import PluginError
-from realtime.hosted_plugin import Kind, Parameter, PluginInfo
 from realtime.lilv import each, library, taken, text
+from realtime.plugin import Kind, Parameter, PluginInfo
 
 LV2: Final = "http://lv2plug.in/ns/lv2core#"
 ATOM: Final = "http://lv2plug.in/ns/ext/atom#"

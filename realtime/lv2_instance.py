@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.errors import PluginError
-from realtime.hosted_plugin import FloatArray
 from realtime.lv2 import ATOM, WORKER, Port, World
 from realtime.lv2_features import URIS, Features
+from realtime.plugin import FloatArray
 
 _LONGEST_RUN: Final = 4096
 _ALIGNMENT = 64

@@ -7,7 +7,7 @@ process that may die (a rack's, a scan's). Nothing of a format is imported befor
 from __future__ import annotations
 
 from realtime.errors import PluginError
-from realtime.hosted_plugin import HostedPlugin, PluginInfo, format_of
+from realtime.plugin import HostedPlugin, PluginInfo, format_of
 from realtime.plugin_spec import PluginSpec
 
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from realtime import plugin_blacklist
 from realtime.errors import PluginError, RetimbreError
-from realtime.hosted_plugin import HostedPlugin, Parameter, PluginInfo
+from realtime.plugin import HostedPlugin, Parameter, PluginInfo
 
 TRIAL_S: Final = 15.0
 _BLOCKS: Final = (1, 64, 65, 256, 1024)

@@ -10,6 +10,8 @@ A late block, a dead process: the delayed input is heard instead, at once and wi
 hangs (nothing done for `HANG_S`) is found, black-listed for the session and taken out; the others come back in a new
 process, with their knobs as they stand, and a delay in the place of the lost one, so that `latency_samples` never
 moves. A process that was ended from outside comes back whole.
+
+Over 300 lines because the life of a chain, through the deaths of its plugins, is one state machine.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import numpy as np
 from realtime import plugin_blacklist
 from realtime.controls import ramp_samples
 from realtime.errors import ConfigError, PluginError
-from realtime.hosted_plugin import PluginInfo
+from realtime.plugin import PluginInfo
 from realtime.plugin_spec import PluginSpec
 from realtime.rack_link import Link
 from realtime.rack_memory import MOST_PARAMETERS, MOST_PLUGINS, FloatArray

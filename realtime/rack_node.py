@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.controls import ramp_samples
-from realtime.hosted_plugin import HostedPlugin
+from realtime.plugin import HostedPlugin
 from realtime.rack_memory import MOST_PARAMETERS
 from realtime.ring import DelayLine
 from realtime.wet_dry import WetDry

@@ -31,7 +31,7 @@ import numpy as np
 
 from realtime.bell import Bell
 from realtime.errors import RetimbreError
-from realtime.hosted_plugin import PluginInfo
+from realtime.plugin import PluginInfo
 from realtime.plugin_loading import open_plugin
 from realtime.plugin_spec import PluginSpec
 from realtime.rack_memory import DONE, NOBODY, POSTED, RUNNING, SLOTS, RackMemory

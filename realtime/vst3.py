@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from realtime.errors import PluginError
-from realtime.hosted_plugin import BUILT_IN, FloatArray, Parameter, PluginInfo, format_of
+from realtime.plugin import BUILT_IN, FloatArray, Parameter, PluginInfo, format_of
 
 BUILT_IN_RANGES: Final[Mapping[str, Mapping[str, tuple[float, float]]]] = {
     "Chorus": {

@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from realtime.hosted_plugin import Parameter, PluginInfo
+    from realtime.plugin import Parameter, PluginInfo
     from realtime.plugin_scan import Finding
 
 app = typer.Typer(help="List, try, show and forgive plugins (LV2, VST3, Audio Unit).", no_args_is_help=True)
@@ -118,7 +118,7 @@ def show_plugin(
 
     from realtime import plugin_blacklist
     from realtime.errors import PluginError
-    from realtime.hosted_plugin import format_of
+    from realtime.plugin import format_of
     from realtime.plugin_loading import read_info
     from realtime.plugin_scan import remember, scan
 
@@ -176,7 +176,7 @@ def forgive_plugin(uri: Annotated[str, typer.Argument(help="A plugin that is bla
 
 def _info(uri: str, known: Finding | None) -> PluginInfo | None:
     """Facts without loading code: from the texts of an LV2, from an earlier scan of another."""
-    from realtime.hosted_plugin import format_of
+    from realtime.plugin import format_of
     from realtime.plugin_loading import read_info
 
     if format_of(uri) == "LV2":
@@ -186,7 +186,7 @@ def _info(uri: str, known: Finding | None) -> PluginInfo | None:
 
 def _entry(uri: str, info: PluginInfo | None, known: Finding | None, problem: str | None) -> dict[str, Any]:
     """What a list says of a plugin."""
-    from realtime.hosted_plugin import format_of
+    from realtime.plugin import format_of
 
     return {
         "uri": uri,

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from realtime import lv2, plugin_blacklist, vst3
 from realtime.commands import plugins as command
 from realtime.errors import ConfigError, PluginError
-from realtime.hosted_plugin import Parameter, PluginInfo, format_of
+from realtime.plugin import Parameter, PluginInfo, format_of
 from realtime.plugin_loading import find_uris, open_plugin, read_info
 from realtime.plugin_scan import Finding, remember, remembered, scan
 from realtime.plugin_spec import PluginSpec

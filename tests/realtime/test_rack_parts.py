@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.bell import Bell
-from realtime.hosted_plugin import Parameter, PluginInfo
+from realtime.plugin import Parameter, PluginInfo
 from realtime.rack_node import MOST_FAULTS, Node, is_doubled, spread, width_after
 from realtime.wet_dry import WetDry
 from tests.realtime.plugin_parts import FloatArray, delayed, noise
