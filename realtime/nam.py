@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from realtime.controls import RANGES
 from realtime.errors import PackageError
 from realtime.features import SamplesFeatures
-from realtime.manifest import FORMAT, Control, Licences, Manifest, State
+from realtime.manifest import FORMAT, MANIFEST_FILE, Control, Licences, Manifest, State
 from realtime.nam_card import Metadata, describe_network, write_card
 from realtime.nam_fields import Fields
 from realtime.nam_nets import Network, channels_out, read_network
@@ -65,10 +65,17 @@ def cached_package(path: Path | str) -> Package:
     data = _read(path)
     digest = hashlib.sha256(data).hexdigest()[:32]
     parent = user_cache_path("retimbre", appauthor=False) / "nam" / f"{digest}-{_REVISION}"
+    folder = parent / _name_of(path)
     try:
-        return Package.load(parent / _name_of(path))
+        return Package.load(folder)
     except PackageError:
+        pass  # not there yet, or damaged
+    try:
         return _write(path, data, parent, None, DEFAULT_STEP, 1.0)
+    except PackageError:
+        if (folder / MANIFEST_FILE).is_file():  # another process was quicker
+            return Package.load(folder)
+        raise
 
 
 def _write(path: Path, data: bytes, parent: Path, name: str | None, step: int, size: float) -> Package:

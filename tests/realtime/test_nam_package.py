@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from realtime import nam
+from realtime import nam, package
 from realtime.commands import models
 from realtime.convert import convert_signal
 from realtime.errors import PackageError
@@ -129,6 +129,17 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
     first = cached_package(GOLDEN / "nano.nam")
     (first.folder / "model.onnx").write_bytes(b"")
     assert cached_package(GOLDEN / "nano.nam").model == first.model
+
+
+def test_a_quicker_process_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another process has just written the same capture into the cache, its package is taken."""
+
+    def write_twice(*parts: Any) -> Package:
+        package.write_package(*parts)
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(nam, "write_package", write_twice)
+    assert cached_package(GOLDEN / "linear.nam").name == "linear"
 
 
 def test_an_older_importers_cache_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
