@@ -21,13 +21,13 @@ _HIGHEST = 1024  # of what select can watch
 
 
 class Bell:
-    """One end; `hangs` tells whether the other end is still held by someone."""
+    """One end; `held` tells whether the other end is still held by someone."""
 
     def __init__(self, connection: Any) -> None:
         """connection: an end of a one-way `multiprocessing.Pipe`. Raises `PluginError` when it cannot be watched."""
         self._connection: Connection = connection
         self._number = connection.fileno()
-        self.hangs = True
+        self.held = True
         if sys.platform != "win32":
             if self._number >= _HIGHEST:
                 raise PluginError("Too many files are open in this process to run plugins: close some, then try again.")
@@ -44,7 +44,7 @@ class Bell:
         except BlockingIOError:
             return  # it has been rung thousands of times and nobody came
         except OSError:
-            self.hangs = False
+            self.held = False
 
     def wait(self, timeout_s: float | None) -> bool:
         """Wait until it is rung, and take all rings that are there; false when time is up or the other end is gone."""
@@ -61,10 +61,10 @@ class Bell:
             return False
         except (OSError, EOFError):
             pass
-        self.hangs = False
+        self.held = False
         return False
 
     def close(self) -> None:
         """Let this end go."""
-        self.hangs = False
+        self.held = False
         self._connection.close()

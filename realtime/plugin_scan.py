@@ -26,8 +26,10 @@ import numpy as np
 from realtime import plugin_blacklist
 from realtime.errors import PluginError, RetimbreError
 from realtime.plugin import HostedPlugin, Parameter, PluginInfo
+from realtime.rack_process import dump_no_core
 
 TRIAL_S: Final = 15.0
+_START_S = 30.0
 _BLOCKS: Final = (1, 64, 65, 256, 1024)
 _RATE_HZ, _TIMED_FRAMES, _TIMED_RUNS = 48000, 128, 20
 _VERSION = 1
@@ -121,11 +123,12 @@ def _listen(
 ) -> Iterator[Finding]:
     """Findings until the process is done or a plugin broke it."""
     current: str | None = None
+    limit_s = _START_S
     while True:
         try:
-            if not said.poll(trial_s):
+            if not said.poll(limit_s):
                 process.kill()
-                yield _broken(current, uris, f"hung for {trial_s:g} s")
+                yield _broken(current, uris, f"hung for {limit_s:g} s")
                 return
             message = said.recv()
         except (EOFError, OSError):
@@ -139,7 +142,7 @@ def _listen(
             current = None
             yield message
         else:
-            current = str(message)
+            current, limit_s = str(message), trial_s
             if begun is not None:
                 begun(current)
 
@@ -156,6 +159,7 @@ def _broken(uri: str | None, uris: Sequence[str], what: str) -> Finding:
 
 def _try_all(uris: list[str], said: Connection) -> None:
     """The process: everything that a plugin prints goes to stderr, so that the command's own output stays whole."""
+    dump_no_core()
     os.dup2(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, 1)
     for uri in uris:
         said.send(uri)

@@ -37,7 +37,7 @@ from realtime.wet_dry import WetDry
 
 HANG_S: Final = 1.0
 _OFFLINE_HANG_S = 10.0
-_LOAD_S = 15.0  # for one plugin
+_START_S, _LOAD_S = 30.0, 15.0  # for the process alone, for one plugin
 _POLL_S = 0.05
 _FADE_MS = 5.0
 _MOST_DEATHS, _DEATHS_S = 3, 60.0
@@ -152,9 +152,10 @@ class Rack:
         dry = self._dry[:, :frames]
         spread(delayed, dry)
         self._mix.mix(wet, dry, out)
-        if wet is None:
-            self.misses += 1
-        return wet is not None
+        if wet is not None or (link is None and self._coming is None):  # or every plugin was left out
+            return True
+        self.misses += 1
+        return False
 
     def _patience(self, frames: int) -> float:
         return _OFFLINE_HANG_S if self._offline else frames * self._wait_per_frame
@@ -191,7 +192,7 @@ class Rack:
         """Look after the process, some 50 times a second; sentences for the user come back. Never waits for it."""
         link = self._link
         if link is not None:
-            if not link.hangs or link.ended() or link.stuck_for() > (_OFFLINE_HANG_S if self._offline else HANG_S):
+            if not link.held or link.ended() or link.stuck_for() > (_OFFLINE_HANG_S if self._offline else HANG_S):
                 self._link = None
                 self._bury(link)
             else:
@@ -249,7 +250,7 @@ class Rack:
                 raise PluginError(answer.sentence)
             self._leave_out(self._seats[answer.place], f"{answer.sentence} It is left out of the chain.")
             self._restart()
-        elif link.ended() or link.stuck_for() > _LOAD_S:
+        elif link.ended() or link.stuck_for() > (_START_S if link.running is None else _LOAD_S):
             self._coming = None
             self._bury(link, strict=strict)
 

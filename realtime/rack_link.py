@@ -65,9 +65,9 @@ class Link:
         return self._process.pid
 
     @property
-    def hangs(self) -> bool:
+    def held(self) -> bool:
         """Whether the process still holds its end, as far as the last exchange saw."""
-        return self._requests.hangs and self._answers.hangs
+        return self._requests.held and self._answers.held
 
     @property
     def running(self) -> int | None:
@@ -79,7 +79,7 @@ class Link:
         """Hand over a block (in, frames), take it processed: a view (out, frames), or None. Audio thread."""
         counters, posted = self._counters, self._posted
         behind = posted - int(counters[DONE])
-        if behind >= SLOTS or not self.hangs:
+        if behind >= SLOTS or not self.held:
             return None
         frames, slot = sound.shape[1], posted % SLOTS
         self.memory.inputs[slot][:, :frames] = sound
@@ -90,7 +90,7 @@ class Link:
         deadline = perf_counter() + (wait_s if behind <= 1 else 0.0)
         while int(counters[DONE]) <= posted:
             left = deadline - perf_counter()
-            if left <= 0.0 or not (self._answers.wait(left) or self.hangs):
+            if left <= 0.0 or not (self._answers.wait(left) or self.held):
                 return None
         made: FloatArray = self.memory.outputs[slot][:, :frames]
         return made
@@ -107,7 +107,7 @@ class Link:
 
     def ended(self) -> bool:
         """Whether the process is over."""
-        if not self.hangs:
+        if not self.held:
             self._process.join(_JOIN_S)  # its ends close a moment before the system says how it died
         return not self._process.is_alive()
 

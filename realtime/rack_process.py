@@ -86,6 +86,7 @@ def run(work: Work, memory: Any, requests: Any, answers: Any, said: Connection) 
     """The life of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the engine, which then ends us
     make_ordinary()
+    dump_no_core()
     threading.Thread(target=_end_with_parent, name="watch", daemon=True).start()
     shared = RackMemory(work.channels, work.longest, memory)
     rack = RackChain(work, shared)
@@ -117,7 +118,7 @@ def serve(rack: RackChain, shared: RackMemory, requests: Bell, answers: Bell) ->
     """Process what is posted until the engine lets go of its end."""
     counters = shared.counters
     done = int(counters[DONE])
-    while requests.wait(None) or requests.hangs:
+    while requests.wait(None) or requests.held:
         while done < int(counters[POSTED]):
             rack.process(done % SLOTS)
             done += 1
@@ -217,6 +218,14 @@ class RackChain:
             node.process(np.zeros((width, min(frames, self._work.longest)), np.float32), lambda _running: None)
         for plugin in plugins:
             plugin.reset()
+
+
+def dump_no_core() -> None:
+    """Let a crash be over at once: writing hundreds of megabytes would hold up a recording on the same disk."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def flush_denormals() -> bool:

@@ -81,7 +81,7 @@ def test_a_scan_survives_what_it_finds(monkeypatch: pytest.MonkeyPatch, folder: 
     begun: list[str] = []
     names = ("early", "never", "crash", "notnumber", "late")
     uris = [TEST + name for name in names]
-    found = {one.uri: one for one in scan([*uris, "urn:nobody"], trial_s=4.0, begun=begun.append)}
+    found = {one.uri: one for one in scan([*uris, "urn:nobody"], trial_s=2.0, begun=begun.append)}
     assert begun == [*uris, "urn:nobody"] == list(found)
     words = ["early crashed (SIGABRT)", "never hung", "crash crashed (SIGSEGV)"]
     for uri, expected in zip(uris, words, strict=False):
