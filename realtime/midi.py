@@ -14,6 +14,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,8 +24,9 @@ from realtime.source import MidiEvent
 JACK = "JACK"
 RESET = b"\xff"
 """MIDI's system reset: what an input hands out when notes may hang, and what every source takes as silence."""
-# A port's number at the end of its name, which ALSA and Windows give and change at will; elsewhere it is the name's own.
-_NUMBERS = {"linux": re.compile(r"\s+\d+:\d+$"), "win32": re.compile(r"\s+\d+$")}
+# A port's number in its name, which ALSA (and a2jmidid, in brackets) and Windows give and change at will; elsewhere a
+# number is the name's own.
+_NUMBERS = {"linux": re.compile(r"\s+\d+:\d+$|\s\[\d+\](?=\s)"), "win32": re.compile(r"\s+\d+$")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +128,11 @@ def choose_port(ports: list[MidiPort], name: str, *, prefer: str | None = None) 
     prefer: the interface that wins when several offer the port. Raises DeviceError with what there is.
     """
     ordered = sorted(ports, key=lambda port: port.api != prefer) if prefer else ports
-    wanted = name.casefold()
-    tests = (
-        lambda port: port.name == name,
-        lambda port: without_number(port.name) == without_number(name),
-        lambda port: wanted in port.name.casefold(),
-    )
-    for test in tests:
-        found = [port for port in ordered if test(port)]
-        names = list(dict.fromkeys(without_number(port.name) for port in found))
-        if len(names) == 1:
-            return found[0]
-        if found:
-            raise DeviceError(f"{name!r} means several MIDI ports ({', '.join(names)}): give more of the name.")
+    meant = matching([port.name for port in ordered], name)
+    if len(meant) == 1:
+        return next(port for port in ordered if port.name == meant[0])
+    if meant:
+        raise DeviceError(f"{name!r} means several MIDI ports ({', '.join(meant)}): give more of the name.")
     if not ports:
         raise DeviceError(
             f"There is no MIDI port {name!r}, nor any other: plug a keyboard in, or use a virtual port"
@@ -146,8 +140,25 @@ def choose_port(ports: list[MidiPort], name: str, *, prefer: str | None = None) 
         )
     names = list(dict.fromkeys(port.name for port in ports))
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    meant = f"did you mean {near[0]!r}" if near else f"choose from {', '.join(names)}"
-    raise DeviceError(f"There is no MIDI port {name!r}: {meant} (`retimbre midi ports` lists them).")
+    advice = f"did you mean {near[0]!r}" if near else f"choose from {', '.join(names)}"
+    raise DeviceError(f"There is no MIDI port {name!r}: {advice} (`retimbre midi ports` lists them).")
+
+
+def matching(names: Sequence[str], wanted: str) -> list[str]:
+    """Which of `names` are meant: that very name, else the same without its number, else all that hold it as a part.
+
+    Ports that differ in their number alone are one; the first of them is given.
+    """
+    tests: tuple[Callable[[str], bool], ...] = (
+        lambda name: name == wanted,
+        lambda name: without_number(name) == without_number(wanted),
+        lambda name: wanted.casefold() in name.casefold(),
+    )
+    for test in tests:
+        found = {without_number(name): name for name in reversed(names) if test(name)}
+        if found:
+            return list(found.values())[::-1]
+    return []
 
 
 def without_number(name: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 
 from realtime.audio_io import quiet_stderr
 from realtime.errors import DeviceError
-from realtime.midi import RESET
+from realtime.midi import RESET, matching
 from realtime.midi_clock import FrameClock
 from realtime.source import MidiEvent
 
@@ -72,7 +72,7 @@ class JackInput:
     """A MIDI port of our own on the JACK server, connected to the port named, if one is."""
 
     def __init__(self, source: str | None, client_name: str) -> None:
-        """source: full name of the port to hear, which need not be there yet. Raises DeviceError without a server."""
+        """source: the port to hear, which need not be there yet. Raises DeviceError without a server."""
         self.name = source or f"{client_name}:midi"
         self.delay_samples = 0
         self._source, self._client_name = source, client_name
@@ -186,11 +186,13 @@ class JackInput:
         try:
             connected = any(port.name == self._source for port in self._port.connections)
             if not connected:
-                connected = any(
-                    port.name == self._source for port in self._client.get_ports(is_midi=True, is_output=True)
-                )
-                if connected:
-                    self._client.connect(self._source, self._port)
+                ports = self._client.get_ports(is_midi=True, is_output=True)
+                meant = matching([port.name for port in ports], self._source)
+                if len(meant) == 1:
+                    self._client.connect(meant[0], self._port)
+                    # From now on this very port, not another that the same part of a name would fit.
+                    self._source = self.name = meant[0]
+                    connected = True
         except jack.JackError:
             connected = False
         if connected != self._connected:
@@ -198,13 +200,13 @@ class JackInput:
                 self._panic = True
                 self._sentences.append(f"The MIDI port {self._source} is not there; it is opened as soon as it is.")
             elif self._connected is not None:
-                self._sentences.append(f"The MIDI port {self._source} is back.")
+                self._sentences.append(f"The MIDI port {self._source} is there.")
             self._connected = connected
 
     def _on_shutdown(self, _status: object, reason: str) -> None:
         # A thread of JACK's: only notes it down.
         self._ended = self._panic = True
-        self._sentences.append(f"The JACK server ended ({reason or 'no reason given'}): MIDI rests until it is back.")
+        self._sentences.append(f"The JACK server ended ({reason or 'no reason given'}): MIDI rests until it is there.")
 
 
 def _unpacked(packed: int) -> bytes:

@@ -17,7 +17,7 @@ from typing import Any
 
 from realtime.audio_io import quiet_stderr
 from realtime.errors import DeviceError
-from realtime.midi import RESET, is_channel_message, without_number
+from realtime.midi import RESET, is_channel_message, matching
 from realtime.midi_clock import ArrivalTimes, TimeClock
 from realtime.source import MidiEvent
 
@@ -179,15 +179,15 @@ class RtMidiInput:
         """Open the source when it is there, let it go when it is not."""
         assert self._source is not None
         names = _names_seen_by(self._client)
-        wanted = without_number(self._source)
-        place = next((k for k, name in enumerate(names) if name == self._source), None)
-        if place is None:
-            place = next((k for k, name in enumerate(names) if without_number(name) == wanted), None)
+        meant = matching(names, self._source)
+        place = names.index(meant[0]) if len(meant) == 1 else None
         was_open = bool(self._open)
         if place is not None and not was_open:
             try:
                 with quiet_stderr():
                     self._client.open_port(place)
+                # From now on this very port, not another that the same part of a name would fit.
+                self._source = self.name = names[place]
             except (OSError, RuntimeError, SystemError):
                 place = None
         elif place is None and was_open:
@@ -198,5 +198,5 @@ class RtMidiInput:
             if not is_open:
                 self._sentences.append(f"The MIDI port {self._source} is not there; it is opened as soon as it is.")
             elif self._open is not None:
-                self._sentences.append(f"The MIDI port {self._source} is back.")
+                self._sentences.append(f"The MIDI port {self._source} is there.")
             self._open = is_open

@@ -22,8 +22,6 @@ from realtime.source import FloatArray, MidiEvent, SourceSettings
 
 INSTALL = "Playing SoundFonts needs the package tinysoundfont: install it with `pip install --no-deps tinysoundfont`."
 _DRUMS = 9
-# Of a common General MIDI file a loud note then peaks near −9 dBFS, as of the built-in sources.
-_GAIN_DB = -4.0
 # One note may use several voices of the player.
 _VOICES_PER_NOTE = 4
 _LEAST_BYTES = 100
@@ -38,8 +36,8 @@ class SoundFontSource:
         self._font = _load(settings.soundfont)
         from tinysoundfont import _tinysoundfont  # the part without a player thread; _load said that it is there
 
-        gain_db = settings.level_db + _GAIN_DB
-        self._font.set_output(_tinysoundfont.OutputMode.Mono, rate_hz, gain_db)
+        # Of a common General MIDI file loud notes then peak between −15 and −5 dBFS.
+        self._font.set_output(_tinysoundfont.OutputMode.Mono, rate_hz, settings.level_db)
         self._font.set_max_voices(_VOICES_PER_NOTE * settings.polyphony)
         self._polyphony = settings.polyphony
         self._played = [settings.channels is None or channel + 1 in settings.channels for channel in range(16)]

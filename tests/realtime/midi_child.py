@@ -197,6 +197,21 @@ def storm() -> dict[str, Any]:
     return result
 
 
+def unheard() -> dict[str, Any]:
+    """More messages than the ring holds come before anything collects."""
+    sender = Sender()
+    heard = open_input("sender:out", rate_hz=sender.client.samplerate)
+    sender.plan = [(2 * k, (0x90, k % 128, 1 + k // 128)) for k in range(6000)]
+    sender.go = True
+    wait_for(lambda: sender.done, "the messages")
+    player = Player(heard)
+    wait_for(lambda: player.events and player.events[-1][1] == bytes(sender.plan[-1][1]), "the newest")
+    problems = heard.problems()
+    leave(sender.client, player.client)
+    heard.close()
+    return {"first": player.events[0][1].hex(), "count": len(player.events), "said": problems, "faults": player.faults}
+
+
 def vanish() -> dict[str, Any]:
     """The port goes away while a note sounds, and comes back."""
     sender = Sender()
@@ -250,7 +265,14 @@ def through_rtmidi() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    scenarios = {"exact": exact, "storm": storm, "vanish": vanish, "killed": killed, "rtmidi": through_rtmidi}
+    scenarios = {
+        "exact": exact,
+        "storm": storm,
+        "unheard": unheard,
+        "vanish": vanish,
+        "killed": killed,
+        "rtmidi": through_rtmidi,
+    }
     for name in sys.argv[1:]:
         say(json.dumps(scenarios[name]()))
     # Clients of a dead server may hang in their destructors.

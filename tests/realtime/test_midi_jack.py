@@ -40,19 +40,25 @@ def told_by_child(server: JackServer, *scenarios: str, kill: bool = False) -> li
 
 def test_notes_come_exact_whole_and_again(jack_server: StartServer) -> None:
     """From note-on to sound it is one period to the sample, always; a storm passes whole; a lost port comes back."""
-    exact, storm, vanish, rtmidi = told_by_child(jack_server(period=128), "exact", "storm", "vanish", "rtmidi")
+    scenarios = ("exact", "storm", "unheard", "vanish", "rtmidi")
+    exact, storm, unheard, vanish, rtmidi = told_by_child(jack_server(period=128), *scenarios)
     assert exact == {"kind": "JackInput", "delays": [128], "onsets": [128], "declared": 128, "problems": []}
     # Of 12 000 messages a second every whole one came, in order; sysex, clock and garbage did not; nothing failed.
     assert storm["faults"] == 0
     assert storm["equal"] and storm["in_order"] and storm["count"] > 500
     assert 0 < storm["overheard"] <= 512
     assert storm["problems"] == []
+    # What nobody collected in time is dropped and said, and what may hang is ended.
+    assert unheard["first"] == "ff"
+    assert unheard["count"] == 2048 + 1
+    assert unheard["said"] == [f"{6000 - 2048} MIDI messages of sender:out came while nothing played and were dropped."]
+    assert unheard["faults"] == 0
     # When the port vanished its notes ended.
     assert vanish["events"] == ["903c63", "ff", "903e63"]
     assert vanish["faults"] == 0
     assert vanish["said"] == [
         "The MIDI port sender:out is not there; it is opened as soon as it is.",
-        "The MIDI port sender:out is back.",
+        "The MIDI port sender:out is there.",
     ]
     # rtmidi's own port brings every note in order, a block and a millisecond late.
     assert rtmidi == {"equal": True, "problems": [], "declared": 128 + 48}

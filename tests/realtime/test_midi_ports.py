@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 import tracemalloc
 from typing import Any
@@ -17,14 +18,17 @@ PORTS = [
     MidiPort("Keystation 49:Keystation 49 MIDI 1 20:0", "ALSA"),
     MidiPort("MPK mini 3:MPK mini 3 MIDI 24:0", "ALSA"),
     MidiPort("MPK mini 3:MPK mini 3 DAW 24:1", "ALSA"),
+    MidiPort("a2j:Nord [20] (capture): Nord MIDI 1", JACK),
 ]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="these are ALSA's names")
 @pytest.mark.parametrize(
     ("name", "place"),
     [
         ("system:midi_capture_1", 0),
         ("Keystation 49:Keystation 49 MIDI 1 28:0", 1),
+        ("a2j:Nord [31] (capture): Nord MIDI 1", 4),
         ("keystation", 1),
         ("MPK mini 3:MPK mini 3 DAW", 3),
         ("daw", 3),
@@ -38,7 +42,7 @@ def test_a_port_is_meant_by_its_name_or_a_part_of_it(name: str, place: int) -> N
 @pytest.mark.parametrize(
     ("name", "ports", "words"),
     [
-        ("mpk", PORTS, "means several MIDI ports .*MPK mini 3 MIDI, .*DAW.*: give more"),
+        ("mpk", PORTS, "means several MIDI ports .*MPK mini 3 MIDI 24:0, .*DAW.*: give more"),
         ("Keystatoin 49:Keystation 49 MIDI", PORTS, "did you mean 'Keystation"),
         ("xyz", PORTS, "choose from system:midi_capture_1, "),
         ("xyz", [], "plug a keyboard in"),
@@ -164,8 +168,20 @@ def test_a_port_is_opened_again_by_its_name(client: PretendedClient) -> None:
     assert client.calls[-1] == ("close_port",)
     assert heard.collect(128) == [(0, RESET)]
     client.ports = ["other 16:0", "keys 28:0"]
-    assert heard.problems() == ["The MIDI port keys 20:0 is back."]
+    assert heard.problems() == ["The MIDI port keys 28:0 is there."]
     assert client.calls[-1] == ("open_port", 1)
+    heard.close()
+
+
+def test_a_part_of_a_name_is_waited_for_and_kept(client: PretendedClient) -> None:
+    """A port named by a part is opened when it comes, and another that the part fits too does not take its place."""
+    client.ports = []
+    heard = RtMidiInput("key", "ALSA", "retimbre", 48000)
+    assert heard.problems() == ["The MIDI port key is not there; it is opened as soon as it is."]
+    client.ports = ["keys 20:0"]
+    assert heard.problems() == ["The MIDI port keys 20:0 is there."]
+    client.ports = ["monkey 16:0"]
+    assert heard.problems() == ["The MIDI port keys 20:0 is not there; it is opened as soon as it is."]
     heard.close()
 
 
