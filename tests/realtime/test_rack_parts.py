@@ -224,8 +224,8 @@ def test_tiny_numbers_become_zero_where_the_processor_is_told() -> None:
         "import numpy as np\n"
         "from realtime.rack_process import flush_denormals\n"
         "small = np.full(8, 1e-38, np.float32)\n"
-        "before = (small * np.float32(0.1)).max()\n"
-        "print(flush_denormals(), before > 0, (small * np.float32(0.1)).max())"
+        "before = bool((small * np.float32(0.1)).max() > 0)\n"
+        "print(flush_denormals(), before, (small * np.float32(0.1)).max())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == ["True", "True", "0.0"]
