@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from realtime.errors import EngineError, RetimbreError
 from realtime.host import Event, StreamSettings
 from realtime.live_session import LiveSession
 from realtime.messages import MidiSettings
+from realtime.plain import to_plain
 from realtime.plugin_spec import PluginSpec
 from realtime.source import SourceSettings
 
@@ -45,6 +46,9 @@ _WARM_UP_PART = 0.1
 _MEMORY_MB = 2.0
 _START_S, _CHANGE_S = 20.0, 60.0
 _PERIODS = (128, 256, 512, 1024)
+_KEYS = "soak-keys"
+_STATUSES = (0x80, 0x90, 0xB0, 0xC0, 0xE0, 0xF0, 0x00)
+_MOST_NOTES, _ALL_SOUND_OFF = 40, 120
 _OUTPUT_PORT = "_1"  # the second: the engine is told to play there
 
 
@@ -105,9 +109,19 @@ class Auditor:
         self._period = context.RawValue("i", 0)
         self._freewheel = context.RawValue("i", -1)
         self._compare = context.RawValue("i", 0)
+        self._storm = context.RawValue("i", 0)
         self._process = context.Process(
             target=_audit,
-            args=(self._memory, self._ready, self._stop, self._period, self._freewheel, self._compare, rate_hz),
+            args=(
+                self._memory,
+                self._ready,
+                self._stop,
+                self._period,
+                self._freewheel,
+                self._compare,
+                self._storm,
+                rate_hz,
+            ),
             daemon=True,
         )
         self._process.start()
@@ -125,9 +139,23 @@ class Auditor:
         """Let the server run free of the clock, or by it."""
         self._freewheel.value = int(on)
 
+    @property
+    def obeyed(self) -> bool:
+        """Whether the server runs as it was last told."""
+        return self._freewheel.value < 0
+
     def compare(self) -> None:
         """Compare a second of what comes back with what was played; `comparing` tells when it is done."""
         self._compare.value = 1
+
+    def storm(self, messages: int) -> None:
+        """Send so many random messages to the engine's MIDI port, -1: the end of all notes; `storming` tells it."""
+        self._storm.value = messages
+
+    @property
+    def storming(self) -> bool:
+        """Whether messages are still on their way."""
+        return self._storm.value != 0
 
     @property
     def comparing(self) -> bool:
@@ -143,13 +171,19 @@ class Auditor:
             self._process.join()
 
 
-def _audit(memory: Any, ready: Any, stop: Any, period: Any, freewheel: Any, compare: Any, rate_hz: int) -> None:
+def _audit(
+    memory: Any, ready: Any, stop: Any, period: Any, freewheel: Any, compare: Any, storm: Any, rate_hz: int
+) -> None:
     """The auditor's process."""
     import jack
 
     numbers = np.frombuffer(memory, np.float64)
     client = jack.Client("auditor", no_start_server=True)
     speak, listen = client.outports.register("out"), client.inports.register("in")
+    keys = client.midi_outports.register("keys")
+    rubbish = np.random.default_rng(0).integers(0, 128, (4096, 3), dtype=np.uint8)
+    rubbish[:, 0] |= np.random.default_rng(1).choice(np.array(_STATUSES, np.uint8), 4096)
+    messages = [row.tobytes() for row in rubbish]
     sound = _sound(rate_hz)
     place = 0
     kept = np.zeros((2, rate_hz), np.float32)
@@ -172,6 +206,16 @@ def _audit(memory: Any, ready: Any, stop: Any, period: Any, freewheel: Any, comp
             if float(np.abs(heard).max()) > 1.0:
                 numbers[2] += 1
         numbers[0] += frames
+        keys.clear_buffer()
+        if storm.value < 0:
+            for channel in range(16):
+                keys.write_midi_event(0, bytes((0xB0 | channel, _ALL_SOUND_OFF, 0)))
+            storm.value = 0
+        elif storm.value:
+            with contextlib.suppress(jack.JackError):
+                for _ in range(min(_MOST_NOTES, storm.value)):
+                    keys.write_midi_event(0, messages[storm.value % len(messages)])
+                    storm.value -= 1
         if compare.value and filled < rate_hz:
             part = min(frames, rate_hz - filled)
             kept[0, filled : filled + part] = out[:part]
@@ -185,7 +229,7 @@ def _audit(memory: Any, ready: Any, stop: Any, period: Any, freewheel: Any, comp
     with client:
         ready.set()
         while not stop.wait(0.02):
-            _join_engine(client, speak, listen)
+            _join_engine(client, speak, listen, keys)
             if period.value:
                 client.blocksize, period.value = period.value, 0
             if freewheel.value >= 0:
@@ -197,7 +241,7 @@ def _audit(memory: Any, ready: Any, stop: Any, period: Any, freewheel: Any, comp
                 filled = compare.value = 0
 
 
-def _join_engine(client: Any, speak: Any, listen: Any) -> None:
+def _join_engine(client: Any, speak: Any, listen: Any, keys: Any) -> None:
     """Connect to whatever engine there is now: a server's loopback driver is silent while it runs free."""
     import jack
 
@@ -207,6 +251,9 @@ def _join_engine(client: Any, speak: Any, listen: Any) -> None:
                 client.connect(speak, port)
             elif port.is_output and port.name.endswith(_OUTPUT_PORT) and not client.get_all_connections(listen):
                 client.connect(port, listen)
+        for port in client.get_ports(_KEYS, is_midi=True, is_input=True):
+            if not client.get_all_connections(keys):
+                client.connect(keys, port)
 
 
 def same_but_later(played: FloatArray, heard: FloatArray) -> bool:
@@ -232,7 +279,7 @@ class Soak:
     def __init__(self, settings: SoakSettings, session: LiveSession, auditor: Auditor, folder: Path) -> None:
         self.settings, self._session, self._auditor, self._folder = settings, session, auditor, folder
         self._random = random.Random(settings.seed)
-        self.report = SoakReport(machine=machine(), settings=asdict(settings))
+        self.report = SoakReport(machine=machine(), settings=to_plain(settings))
         self._actions: Counter[str] = Counter()
         self._caused: Counter[str] = Counter()
         self._since: _Count | None = None
@@ -256,6 +303,7 @@ class Soak:
             self._wait(self._random.uniform(0.2, 4.0))
             if part > 0.5 + _WARM_UP_PART and "before" not in calm:
                 calm["before"] = self._size()
+        self._act_compare()
         calm["after"] = self._size()
         self._end_counting()
         report, took = self.report, time.monotonic() - began
@@ -357,6 +405,7 @@ class Soak:
         """Pass the input on, and look whether every sample of it comes back."""
         self._session.load_model("identity")
         self._await(lambda event: event.kind in ("running", "refused"), "the identity")
+        self._auditor.storm(-1)
         self._session.change_controls(Controls().to_mapping())
         self._session.mute(False)
         for index in range(len(self.settings.plugins)):
@@ -369,36 +418,9 @@ class Soak:
         self._session.set_plugin_bypass("before", 0, self._random.random() < 0.5)
 
     def _act_notes(self) -> None:
-        """A storm: thousands of messages, some of them rubbish, into the engine's own port."""
-        import jack
-
-        with _jack_client("storm") as client:
-            port = client.midi_outports.register("out")
-            pick = self._random
-            messages = [
-                bytes(
-                    (
-                        pick.choice((0x90, 0x80, 0xB0, 0xE0, 0xC0)) | pick.randrange(16),
-                        pick.randrange(128),
-                        pick.randrange(128),
-                    )
-                )
-                for _ in range(2000)
-            ]
-
-            @client.set_process_callback  # type: ignore[untyped-decorator]
-            def process(_frames: int) -> None:
-                port.clear_buffer()
-                try:
-                    for _ in range(min(40, len(messages))):
-                        port.write_midi_event(0, messages.pop())
-                except (jack.JackError, IndexError):
-                    return
-
-            with client:
-                for target in client.get_ports("soak-keys", is_midi=True, is_input=True):
-                    client.connect(port, target)
-                self._until(lambda: not messages, "a storm of notes")
+        """A storm: thousands of messages, much of it rubbish, into the engine's own port."""
+        self._auditor.storm(2000)
+        self._until(lambda: not self._auditor.storming, "a storm of notes")
 
     def _cause_a_fault(self) -> None:
         """Something that goes wrong by itself on stage."""
@@ -424,11 +446,13 @@ class Soak:
         # A server that runs free leaves a client that joins no time to do so.
         self._auditor.set_freewheel(False)
         self._until(lambda: self._session.restarts > restarts, "the engine after a kill")
-        self._auditor.set_freewheel(True)
         self._begin_counting()
 
     def _begin_counting(self) -> None:
-        """From here every frame that the server asks for must be served."""
+        """From here, in freewheel, every frame that the server asks for must be served."""
+        self._auditor.set_freewheel(True)
+        self._until(lambda: self._auditor.obeyed, "freewheel")
+        self._wait(0.5)
         self._since = self._count()
 
     def _end_counting(self) -> None:
@@ -477,12 +501,6 @@ class Soak:
             time.sleep(0.005)
 
 
-def _jack_client(name: str) -> Any:
-    import jack
-
-    return jack.Client(name, no_start_server=True)
-
-
 def soak(settings: SoakSettings, progress: Callable[[float], None] = lambda _part: None) -> SoakReport:
     """Run it. Raises `DeviceError` without JACK, `EngineError` when the session could not go on."""
     with (
@@ -492,9 +510,7 @@ def soak(settings: SoakSettings, progress: Callable[[float], None] = lambda _par
     ):
         auditor = Auditor(settings.rate_hz)
         try:
-            midi = (
-                MidiSettings(virtual="soak-keys", source=SourceSettings("pluck"), mixed=True) if settings.midi else None
-            )
+            midi = MidiSettings(virtual=_KEYS, source=SourceSettings("pluck"), mixed=True) if settings.midi else None
             session.open(
                 StreamSettings(
                     settings.models[0],
@@ -507,7 +523,6 @@ def soak(settings: SoakSettings, progress: Callable[[float], None] = lambda _par
                     midi=midi,
                 )
             )
-            auditor.set_freewheel(True)
             return Soak(settings, session, auditor, Path(folder)).run(progress)
         finally:
             auditor.set_freewheel(False)
