@@ -9,8 +9,11 @@ long (compilation, reading a file); `play` runs in the audio thread.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +43,7 @@ SOURCE_RANGES: Mapping[str, tuple[float, float, str]] = {
     "brightness": (0.0, 1.0, ""),
     "ring_s": (0.05, 30.0, "s"),
 }
+_COMPILE_S = 120.0
 _WHOLE_RANGES: Mapping[str, tuple[int, int]] = {"program": (0, 127), "bank": (0, 16383), "polyphony": (1, 64)}
 
 
@@ -152,6 +156,19 @@ class Source(Protocol):
     def silence(self) -> None:
         """End all notes in a few milliseconds and forget pedals and bends."""
         ...
+
+
+def compile_ahead(settings: SourceSettings) -> None:
+    """Compile what `settings` need in another process, so that `open_source` beside running sound only reads it.
+
+    Compiling takes seconds on a machine's first day and holds Python's lock, which a running callback needs. Where it
+    fails, `open_source` compiles. Control thread; waits for the other process.
+    """
+    module = {"pluck": "realtime.synth_pluck", "oscillator": "realtime.synth_oscillator"}.get(settings.kind)
+    if module is not None and module not in sys.modules:
+        command = [sys.executable, "-c", f"import {module}"]
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(command, capture_output=True, timeout=_COMPILE_S, check=False)
 
 
 def open_source(settings: SourceSettings, rate_hz: int, longest: int) -> Source:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from realtime import synth_oscillator, synth_pluck
 from realtime.controls import db_to_gain
 from realtime.source import FloatArray, MidiEvent, SourceSettings
 from realtime.synth_voices import SPARE, new_bank, new_channels
 
 _ROWS = 256
-_ALL_SOUND_OFF = 120
-_RESET_CONTROLLERS = 121
 # A loud note peaks near −9 dBFS at level 0 dB; measured, see docs/midi.md.
 _PLUCK_LEVEL, _OSCILLATOR_LEVEL = 0.42, 0.33
 _TENTH = math.log(0.1)
@@ -30,15 +28,28 @@ class KeyboardSource:
     def __init__(self, settings: SourceSettings, rate_hz: int) -> None:
         """rate_hz: of the device; settings of another kind than "pluck" or "oscillator" are a defect of the caller."""
         assert settings.kind in {"pluck", "oscillator"}
-        plucked = settings.kind == "pluck"
         slots = settings.polyphony + SPARE
         self._rows = np.zeros((_ROWS, 4), np.int32)
         self._channels = new_channels(settings.channels, settings.bend_semitones)
         self._bank = new_bank(rate_hz, settings.polyphony)
-        self._voices = np.zeros((slots, synth_pluck.FIELDS if plucked else synth_oscillator.FIELDS))
-        size = 1 << math.ceil(math.log2(2.0 * rate_hz / synth_pluck.LOWEST_HZ + 16)) if plucked else 0
-        self._lines = np.zeros((slots if plucked else 0, size), np.float32)
-        self._numbers = _pluck_numbers(settings, rate_hz) if plucked else _oscillator_numbers(settings, rate_hz)
+        # Each kernel is imported only where it is asked for, because the import compiles it.
+        self._kernel: Any
+        if settings.kind == "pluck":
+            from realtime import synth_pluck as pluck
+
+            self._kernel = pluck.play_pluck
+            self._voices = np.zeros((slots, pluck.FIELDS))
+            size = 1 << math.ceil(math.log2(2.0 * rate_hz / pluck.LOWEST_HZ + 16))
+            lines = np.zeros((slots, size), np.float32)
+            numbers = _pluck_numbers(settings, rate_hz)
+            self._arrays: tuple[Any, ...] = (self._voices, lines, self._channels, self._bank, numbers)
+        else:
+            from realtime import synth_oscillator as oscillator
+
+            self._kernel = oscillator.play_oscillator
+            self._voices = np.zeros((slots, oscillator.FIELDS))
+            numbers = _oscillator_numbers(settings, rate_hz)
+            self._arrays = (self._voices, self._channels, self._bank, numbers)
 
     def play(self, events: Sequence[MidiEvent], out: FloatArray) -> None:
         """Fill `out` (frames,), contiguous, with the notes so far and those that `events` begin."""
@@ -48,7 +59,7 @@ class KeyboardSource:
             if count == _ROWS:
                 # More than fit: play up to the last of them, and go on from there.
                 end = max(min(int(rows[count - 1, 0]), out.size - begin), 0)
-                self._run(count, out[begin : begin + end])
+                self._kernel(rows, count, *self._arrays, out[begin : begin + end])
                 begin += end
                 count = 0
             row = rows[count]
@@ -60,21 +71,11 @@ class KeyboardSource:
             row[2] = message[1] if size > 1 else 0
             row[3] = message[2] if size > 2 else 0
             count += 1
-        self._run(count, out[begin:])
+        self._kernel(rows, count, *self._arrays, out[begin:])
 
     def silence(self) -> None:
         """End all notes in a few milliseconds and forget pedals and bends."""
         self.play([(0, b"\xff")], np.zeros(0, np.float32))
-
-    def _run(self, count: int, out: FloatArray) -> None:
-        if self._lines.size:
-            synth_pluck.play_pluck(
-                self._rows, count, self._voices, self._lines, self._channels, self._bank, self._numbers, out
-            )
-        else:
-            synth_oscillator.play_oscillator(
-                self._rows, count, self._voices, self._channels, self._bank, self._numbers, out
-            )
 
 
 def _note_0_hz(settings: SourceSettings) -> float:
@@ -82,18 +83,21 @@ def _note_0_hz(settings: SourceSettings) -> float:
 
 
 def _pluck_numbers(settings: SourceSettings, rate_hz: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    numbers = np.zeros(synth_pluck.SETTINGS)
-    numbers[synth_pluck.RATE] = rate_hz
-    numbers[synth_pluck.LEVEL] = _PLUCK_LEVEL * db_to_gain(settings.level_db)
-    numbers[synth_pluck.TUNING] = _note_0_hz(settings)
-    numbers[synth_pluck.BRIGHTNESS] = settings.brightness
-    numbers[synth_pluck.RING_S] = settings.ring_s
-    numbers[synth_pluck.RELEASE_S] = 3.0 * settings.release_ms / 1000.0
+    from realtime import synth_pluck as p
+
+    numbers = np.zeros(p.SETTINGS)
+    numbers[p.RATE] = rate_hz
+    numbers[p.LEVEL] = _PLUCK_LEVEL * db_to_gain(settings.level_db)
+    numbers[p.TUNING] = _note_0_hz(settings)
+    numbers[p.BRIGHTNESS] = settings.brightness
+    numbers[p.RING_S] = settings.ring_s
+    numbers[p.RELEASE_S] = 3.0 * settings.release_ms / 1000.0
     return numbers
 
 
 def _oscillator_numbers(settings: SourceSettings, rate_hz: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    o = synth_oscillator
+    from realtime import synth_oscillator as o
+
     numbers = np.zeros(o.SETTINGS)
     numbers[o.RATE] = rate_hz
     numbers[o.LEVEL] = _OSCILLATOR_LEVEL * db_to_gain(settings.level_db)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from realtime import synth_oscillator, synth_pluck, synth_voices
 from realtime.errors import ConfigError
-from realtime.source import FloatArray, MidiEvent, SourceSettings, open_source
+from realtime.source import FloatArray, MidiEvent, SourceSettings, compile_ahead, open_source
 from realtime.synth_keyboard import KeyboardSource
 
 RATE_HZ = 48000
@@ -329,6 +331,20 @@ def test_nothing_is_compiled_while_playing() -> None:
     for kernel in kernels:
         assert len(kernel.signatures) == 1
         assert not kernel._can_compile
+
+
+def test_compiling_ahead_is_done_by_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`compile_ahead` imports the kernel in a fresh interpreter, well, and only when it is not loaded here."""
+    done: list[subprocess.CompletedProcess[bytes]] = []
+    real = subprocess.run
+    monkeypatch.setattr("realtime.source.subprocess.run", lambda *args, **named: done.append(real(*args, **named)))
+    compile_ahead(SourceSettings(kind="oscillator"))
+    compile_ahead(SourceSettings(kind="soundfont", soundfont=Path("a.sf2")))
+    assert done == []
+    monkeypatch.delitem(sys.modules, "realtime.synth_oscillator")
+    compile_ahead(SourceSettings(kind="oscillator"))
+    assert [process.returncode for process in done] == [0]
+    assert "realtime.synth_oscillator" not in sys.modules
 
 
 def test_settings_survive_plain_values() -> None:
