@@ -335,7 +335,7 @@ def test_nothing_is_compiled_while_playing() -> None:
 
 def test_compiling_ahead_is_done_by_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """`compile_ahead` imports the kernel in a fresh interpreter, well, and only when it is not loaded here."""
-    done: list[subprocess.CompletedProcess[bytes]] = []
+    done: list[Any] = []
     real = subprocess.run
     monkeypatch.setattr("realtime.source.subprocess.run", lambda *args, **named: done.append(real(*args, **named)))
     compile_ahead(SourceSettings(kind="oscillator"))
