@@ -188,6 +188,7 @@ def _audit(
     place = 0
     kept = np.zeros((2, rate_hz), np.float32)
     filled = 0
+    free = False
 
     @client.set_process_callback  # type: ignore[untyped-decorator]
     def process(_frames: int) -> None:
@@ -233,7 +234,9 @@ def _audit(
             if period.value:
                 client.blocksize, period.value = period.value, 0
             if freewheel.value >= 0:
-                client.set_freewheel(bool(freewheel.value))
+                if free != bool(freewheel.value):  # a server that already runs free refuses to be told so
+                    free = bool(freewheel.value)
+                    client.set_freewheel(free)
                 freewheel.value = -1
             if compare.value and filled == rate_hz:
                 numbers[5] += rate_hz
@@ -433,8 +436,11 @@ class Soak:
             children = psutil.Process(engine).children() if engine is not None else []
             racks = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
             if racks:
+                self._end_counting()
                 self._caused[name] += 1
                 racks[0].kill()
+                self._wait(2.0)
+                self._begin_counting()
             return
         engine = self._session.host.process_id
         if engine is None:

@@ -84,7 +84,7 @@ environment() {
   say "installing Python packages into .venv (the first time takes minutes)"
   local pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check)
   if [ "$purpose" = all ]; then
-    "${pip[@]}" -e '.[train,dev]'
+    "${pip[@]}" -e '.[train,plugins,dev]'
     # Its own requirements name onnxruntime, which overwrites the onnxruntime-gpu that is there.
     "${pip[@]}" --no-deps 'swift-f0>=0.1.2'
   else
