@@ -43,7 +43,7 @@ GATE_OFF_DB = -100.0
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """Everything adjustable of one chain, and of the strip in front of it and behind it (`realtime.strip`).
+    """Everything adjustable of one chain, and of the strip in front of it and behind it (`realtime.desk.strip`).
 
     mix: 0 is the delayed input alone, 1 the model alone; linear in amplitude, so that equal signals sum to themselves.
     input_gain_db, output_gain_db: before everything, after everything.

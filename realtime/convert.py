@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from realtime.chain import Chain
 from realtime.controls import RANGES, Controls, db_to_gain
+from realtime.desk.strip import Strip
 from realtime.errors import AudioFileError
 from realtime.features import PitchLoudnessFeatures
 from realtime.package import Package
 from realtime.resample import resample_signal
 from realtime.session import Provider
-from realtime.strip import Strip
 
 FloatArray = NDArray[np.float32]
 Progress = Callable[[float], None]

@@ -24,8 +24,8 @@ from realtime.audio_file import FORMATS, SUFFIXES, AudioFile, read_audio, write_
 from realtime.controls import Controls
 from realtime.convert import convert
 from realtime.errors import AudioFileError, ConfigError, RetimbreError
+from realtime.midi.source import SourceSettings, open_source
 from realtime.package import Package
-from realtime.source import SourceSettings, open_source
 
 _POLL_S = 0.1
 MIDI_SUFFIXES = (".mid", ".midi")
@@ -163,7 +163,7 @@ def _read(path: Path, settings: Settings, sample_rate: int) -> AudioFile:
     """A sound file as it is, or a MIDI file as its source plays it, at `sample_rate`."""
     if path.suffix.lower() not in MIDI_SUFFIXES:
         return read_audio(path)
-    from realtime.midi_file import RENDER_BLOCK, render_midi
+    from realtime.midi.midi_file import RENDER_BLOCK, render_midi
 
     source = open_source(settings.source, rate_hz=sample_rate, longest=RENDER_BLOCK)
     return AudioFile(render_midi(path, source, sample_rate)[None], sample_rate)

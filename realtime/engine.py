@@ -44,7 +44,7 @@ from realtime.messages import (
     decode_request,
 )
 from realtime.meters import Incident, Meters
-from realtime.midi_map import MidiMap
+from realtime.midi.midi_map import MidiMap
 from realtime.player import Player
 from realtime.recorder import Recorder
 from realtime.scheduling import lock_memory, make_ordinary, make_real_time

@@ -35,7 +35,7 @@ from realtime.messages import (
     decode_answer,
 )
 from realtime.meters import Meters, Snapshot, Times, shared_memory
-from realtime.midi_map import MidiMap
+from realtime.midi.midi_map import MidiMap
 
 __all__ = ["Event", "Host", "Running", "Snapshot", "StreamSettings", "Times"]
 

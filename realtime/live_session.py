@@ -5,7 +5,8 @@
                                   └─ tick: engine killed, server dead, device gone? say so, wait, open again as it was
 
 A device that vanished is asked for by its name again; when it stays away, the system's default takes its place. A
-recording goes on in a new file beside the first. Every method belongs to one thread, which calls `tick` ten times a
+recording goes on in a new file beside the first. Over 300 lines because every wish that a player can have is a method
+here, remembered before it is passed on. Every method belongs to one thread, which calls `tick` ten times a
 second or more often; opening again blocks it for as long as opening takes.
 """
 
@@ -34,11 +35,11 @@ from realtime.messages import (
     StreamSettings,
 )
 from realtime.meters import Incident, Snapshot
-from realtime.plugin_spec import PluginSpec
-from realtime.preset import Preset
-from realtime.presets import resolve_preset, write_preset
-from realtime.remote import RemoteState
-from realtime.setlist import Setlist
+from realtime.plugins.spec import PluginSpec
+from realtime.presets.library import resolve_preset, write_preset
+from realtime.presets.preset import Preset
+from realtime.presets.setlist import Setlist
+from realtime.remote.session import RemoteState
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.3, 2.0
 _DEFAULT_AFTER_S = 10.0

@@ -25,6 +25,7 @@ _PART_NAMES = {
     "model": "the model itself",
     "feature": "pitch and loudness estimate",
     "resampler": "resampling, both ways",
+    "plugins": "plugins, as they report",
     "device_out": "card out, as the driver declares",
 }
 
@@ -41,14 +42,13 @@ def latency_table(law: Latency) -> Table:
 
 def opening_lines(running: Running) -> list[str]:
     """What runs, in a few lines."""
-    where = "in the audio callback" if running.where == "callback" else "in a thread of its own, blocks behind"
     warm = running.model_warm
     return [
         f"{running.title} ({running.model}), {running.model_rate_hz} Hz, on {running.provider}",
         f"{running.input} -> {running.output} ({running.host_api}), {running.rate_hz} Hz, block {running.block}",
         (
-            f"The model runs {where}: a step of {1000 * running.step_samples / running.model_rate_hz:.2f} ms takes "
-            f"{warm.p50_us / 1000:.2f} ms (99.9 %: {warm.p999_us / 1000:.2f} ms)."
+            f"A step of {1000 * running.step_samples / running.model_rate_hz:.2f} ms takes "
+            f"{warm.p50_us / 1000:.2f} ms (99.9 %: {warm.p999_us / 1000:.2f} ms). {running.why}"
         ),
         *running.remarks,
     ]

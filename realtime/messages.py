@@ -6,7 +6,8 @@
                         {"retimbre": 1, "event": "changed", "sentence": "…", "value": …}
 
 Values are the dataclasses below, as `realtime.plain` writes and checks them. A message that is not understood is
-refused with a sentence and changes nothing; `docs/realtime.md` lists every request and event for other hosts.
+refused with a sentence and changes nothing; `docs/protocol.md` lists every request and event for other hosts. Over 300
+lines because a protocol is read best in one piece.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from realtime.errors import ConfigError, EngineError, RetimbreError
 from realtime.latency import Latency
 from realtime.measure import Measured, Measuring
 from realtime.meters import Incident, Times
-from realtime.midi_map import MidiMap
+from realtime.midi.midi_map import MidiMap
+from realtime.midi.source import SourceSettings
 from realtime.plain import from_plain, to_plain
-from realtime.plugin_spec import PluginSpec
+from realtime.plugins.spec import PluginSpec
 from realtime.recorder import RecordedSides
-from realtime.source import SourceSettings
 
 PROTOCOL = 1
 LONGEST_MESSAGE = 1 << 20

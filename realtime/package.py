@@ -280,7 +280,7 @@ def resolve(name_or_path: str | Path) -> Package:
     """Load the package of that name, in that folder, or of that .nam file. Raises PackageError with near names."""
     text = str(name_or_path)
     if text.lower().endswith(".nam") and not Path(text).is_dir():
-        from realtime.nam import cached_package  # late: it is made of this module's parts
+        from realtime.nam.capture import cached_package  # late: it is made of this module's parts
 
         return cached_package(text)
     if isinstance(name_or_path, Path) or any(mark and mark in text for mark in (os.sep, os.altsep)):

@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 
 from realtime import audio_io, meters
 from realtime.controls import Controls, Smoother, ramp_samples
+from realtime.desk.level_kernel import show_level
+from realtime.desk.strip import Strip
 from realtime.lane import LONGEST_BLOCK, Lane
-from realtime.level_kernel import show_level
 from realtime.meters import Cause, Incident
-from realtime.strip import Strip
 
 if TYPE_CHECKING:
     from realtime.meters import Meters
-    from realtime.rack import Rack
+    from realtime.plugins.rack import Rack
     from realtime.recorder import Recorder
 
 FloatArray = NDArray[np.float32]

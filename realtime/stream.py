@@ -9,7 +9,7 @@ and every other request go on meanwhile: loading runs in a thread of its own, la
     more slack        stand aside on the dry signal ─▶ the same chain in a new lane ─▶ back
     other plugins     start them ─▶ silence ─▶ exchange ─▶ back
 
-Control thread, except `callback`.
+Over 300 lines because everything here knows what is open. Control thread, except `_callback`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from realtime.player import Player
 
 if TYPE_CHECKING:
     from realtime.chain import Chain
-    from realtime.feed import MidiFeed
-    from realtime.plugin_spec import PluginSpec
-    from realtime.rack import Rack
+    from realtime.midi.feed import MidiFeed
+    from realtime.plugins.rack import Rack
+    from realtime.plugins.spec import PluginSpec
 
 _FIRST_BLOCK_S = 5.0
 _CHANGE_S = 5.0
@@ -356,14 +356,14 @@ class Stream:
     def _open_rack(self, specs: tuple[PluginSpec, ...], sides: tuple[int, int]) -> Rack | None:
         if not specs:
             return None
-        from realtime.rack import Rack  # only where there are plugins
+        from realtime.plugins.rack import Rack  # only where there are plugins
 
         return Rack(specs, rate_hz=self.rate_hz, longest=LONGEST_BLOCK, channels=sides)
 
     def _open_midi(self, settings: MidiSettings | None) -> MidiFeed | None:
         if settings is None:
             return None
-        from realtime.feed import MidiFeed  # only where there is MIDI
+        from realtime.midi.feed import MidiFeed  # only where there is MIDI
 
         return MidiFeed(settings, self.rate_hz, jack=self._sink.is_jack)
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from realtime.live_session import LiveSession
     from realtime.messages import MidiSettings, StreamSettings
-    from realtime.osc import OscServer
-    from realtime.preset import Preset
+    from realtime.presets.preset import Preset
+    from realtime.remote.osc import OscServer
 
 _PICTURES_PER_S = 15
 _SOUND, _MODEL, _MIDI, _SESSION = "Sound card", "Model and controls", "MIDI", "Session"
@@ -148,7 +148,7 @@ def live(
 
     from realtime.live_session import LiveSession
     from realtime.live_view import latency_table, opening_lines
-    from realtime.presets import resolve_preset, resolve_setlist
+    from realtime.presets.library import resolve_preset, resolve_setlist
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while opening; then the session ends in order
     songs = None if setlist is None else resolve_setlist(setlist)
@@ -262,7 +262,7 @@ def _midi(
 def parse_source(text: str) -> Any:
     """The `SourceSettings` of `pluck`, `oscillator` or FILE.sf2[:PROGRAM]. Raises `ConfigError` for another word."""
     from realtime.errors import ConfigError
-    from realtime.source import SourceSettings
+    from realtime.midi.source import SourceSettings
 
     if text in ("pluck", "oscillator"):
         return SourceSettings(kind="pluck" if text == "pluck" else "oscillator")
@@ -314,7 +314,7 @@ def _listening(session: LiveSession, host: str, port: int | None) -> Any:
 
     if port is None:
         return contextlib.nullcontext()
-    from realtime.osc import OscServer
+    from realtime.remote.osc import OscServer
 
     return OscServer(session, port=port, host=host)
 

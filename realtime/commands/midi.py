@@ -23,7 +23,7 @@ def register(parent: typer.Typer) -> None:
 @app.command("ports")
 def list_ports(as_json: _AsJson = False) -> None:
     """List the ports that send MIDI, by the names that --midi takes."""
-    from realtime import midi
+    from realtime.midi import ports as midi
 
     ports = midi.list_ports()
     if as_json:
@@ -54,7 +54,7 @@ def monitor(
     """Print every message that a port sends, until Ctrl-C."""
     import time
 
-    from realtime import midi
+    from realtime.midi import ports as midi
 
     # No sound runs, so any rate will do.
     heard = midi.open_input(port, virtual_name=virtual, rate_hz=48000, jack=_jack_runs(), wait=False)
@@ -77,7 +77,7 @@ def instruments(
     as_json: _AsJson = False,
 ) -> None:
     """List the instruments of a SoundFont by bank and program."""
-    from realtime import soundfont as fonts
+    from realtime.midi import soundfont as fonts
 
     found = fonts.instruments(soundfont)
     if as_json:
@@ -119,6 +119,6 @@ def spelt(message: bytes) -> str:
 
 
 def _jack_runs() -> bool:
-    from realtime import midi_jack
+    from realtime.midi import jack_input
 
-    return midi_jack.is_running()
+    return jack_input.is_running()

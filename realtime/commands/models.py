@@ -185,7 +185,7 @@ def import_model(
     ] = 1.0,
 ) -> None:
     """Make a model package of a .nam file; `--model FILE.nam` does the same in passing."""
-    from realtime.nam import import_capture
+    from realtime.nam.capture import import_capture
     from realtime.package import package_folders
 
     package = import_capture(file, folder, name=name, step=step, size=size)

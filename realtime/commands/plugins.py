@@ -14,8 +14,8 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from realtime.plugin import Parameter, PluginInfo
-    from realtime.plugin_scan import Finding
+    from realtime.plugins.plugin import Parameter, PluginInfo
+    from realtime.plugins.scan import Finding
 
 app = typer.Typer(help="List, try, show and forgive plugins (LV2, VST3, Audio Unit).", no_args_is_help=True)
 _AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -32,12 +32,12 @@ def list_plugins(
     everything: Annotated[bool, typer.Option("--all", help="Those too that cannot stand in a chain.")] = False,
 ) -> None:
     """List the installed plugins, and say why a broken one is broken. No plugin is loaded for it."""
-    from realtime import plugin_blacklist
-    from realtime.plugin_loading import find_uris
-    from realtime.plugin_scan import remembered
+    from realtime.plugins import blacklist
+    from realtime.plugins.loading import find_uris
+    from realtime.plugins.scan import remembered
 
     uris, said = find_uris()
-    known, black_listed = remembered(), plugin_blacklist.read()
+    known, black_listed = remembered(), blacklist.read()
     entries = []
     for uri in uris:
         info = _info(uri, known.get(uri))
@@ -77,12 +77,12 @@ def scan_plugins(
     """Try plugins in a process of their own, and black-list those that crash or hang."""
     from rich.console import Console
 
-    from realtime import plugin_blacklist
-    from realtime.plugin_loading import find_uris
-    from realtime.plugin_scan import remember, scan
+    from realtime.plugins import blacklist
+    from realtime.plugins.loading import find_uris
+    from realtime.plugins.scan import remember, scan
 
     found, said = find_uris()
-    black_listed = plugin_blacklist.read()
+    black_listed = blacklist.read()
     wanted = list(dict.fromkeys(uris)) if uris else [uri for uri in found if uri not in black_listed]
     status = Console(stderr=True, highlight=False, markup=False)
     with status.status("Trying plugins …") as shown:
@@ -116,13 +116,13 @@ def show_plugin(
     """Show what a plugin says of itself: its knobs, with their ranges, and its presets."""
     import dataclasses
 
-    from realtime import plugin_blacklist
     from realtime.errors import PluginError
-    from realtime.plugin import format_of
-    from realtime.plugin_loading import read_info
-    from realtime.plugin_scan import remember, scan
+    from realtime.plugins import blacklist
+    from realtime.plugins.loading import read_info
+    from realtime.plugins.plugin import format_of
+    from realtime.plugins.scan import remember, scan
 
-    black = plugin_blacklist.read().get(uri)
+    black = blacklist.read().get(uri)
     if format_of(uri) == "LV2":
         info = read_info(uri)
     else:
@@ -165,19 +165,19 @@ def show_plugin(
 @app.command("forgive")
 def forgive_plugin(uri: Annotated[str, typer.Argument(help="A plugin that is black-listed.")]) -> None:
     """Take a plugin off the black-list, after an update for example."""
-    from realtime import plugin_blacklist
     from realtime.errors import PluginError
+    from realtime.plugins import blacklist
 
-    if not plugin_blacklist.forgive(uri):
-        listed = ", ".join(plugin_blacklist.read()) or "none"
+    if not blacklist.forgive(uri):
+        listed = ", ".join(blacklist.read()) or "none"
         raise PluginError(f"The plugin {uri} is not black-listed; those that are: {listed}.")
     typer.echo(f"The plugin {uri} will be loaded again: `retimbre plugins scan {uri}` tries it.")
 
 
 def _info(uri: str, known: Finding | None) -> PluginInfo | None:
     """Facts without loading code: from the texts of an LV2, from an earlier scan of another."""
-    from realtime.plugin import format_of
-    from realtime.plugin_loading import read_info
+    from realtime.plugins.loading import read_info
+    from realtime.plugins.plugin import format_of
 
     if format_of(uri) == "LV2":
         return read_info(uri)
@@ -186,7 +186,7 @@ def _info(uri: str, known: Finding | None) -> PluginInfo | None:
 
 def _entry(uri: str, info: PluginInfo | None, known: Finding | None, problem: str | None) -> dict[str, Any]:
     """What a list says of a plugin."""
-    from realtime.plugin import format_of
+    from realtime.plugins.plugin import format_of
 
     return {
         "uri": uri,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from realtime.presets import Found, Preset
+    from realtime.presets.library import Found, Preset
 
 app = typer.Typer(help="List, show and check presets and setlists.", no_args_is_help=True)
 _AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -29,7 +29,7 @@ def list_(as_json: _AsJson = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from realtime.presets import Preset, Setlist, list_presets, list_setlists, preset_folder
+    from realtime.presets.library import Preset, Setlist, list_presets, list_setlists, preset_folder
 
     presets, setlists = list_presets(), list_setlists()
     if as_json:
@@ -63,8 +63,8 @@ def show(
     setlist: Annotated[bool, typer.Option("--setlist", help="It is a setlist.")] = False,
 ) -> None:
     """Show a preset, or a setlist, as the program understands it: TOML, to be edited and saved under another name."""
-    from realtime.preset_text import preset_to_text
-    from realtime.presets import resolve_preset, resolve_setlist
+    from realtime.presets.library import resolve_preset, resolve_setlist
+    from realtime.presets.preset_text import preset_to_text
 
     typer.echo(resolve_setlist(name).to_text() if setlist else preset_to_text(resolve_preset(name)), nl=False)
 
@@ -77,7 +77,7 @@ def check(
 ) -> None:
     """Check that models, targets and files are here that presets and setlists name; 1 when any is not."""
     from realtime.errors import ConfigError
-    from realtime.presets import (
+    from realtime.presets.library import (
         Preset,
         Setlist,
         check_preset,
@@ -115,7 +115,7 @@ def path(
     name: Annotated[str | None, typer.Argument(help="Name of a preset; left out: your folder of presets.")] = None,
 ) -> None:
     """Print where your presets are, or where one is."""
-    from realtime.presets import preset_folder, resolve_preset
+    from realtime.presets.library import preset_folder, resolve_preset
 
     typer.echo(str(preset_folder() if name is None else resolve_preset(name).path))
 

@@ -33,7 +33,7 @@ def soak(
     from rich.progress import Progress
 
     from realtime.package import find_packages
-    from realtime.plugin_spec import PluginSpec
+    from realtime.plugins.spec import PluginSpec
     from realtime.soak import SoakSettings
     from realtime.soak import soak as run
 

@@ -16,9 +16,9 @@ from typing import Any
 import jack
 import numpy as np
 
-from realtime.midi import MidiInput, open_input
-from realtime.midi_rtmidi import JACK_API, RtMidiInput
-from realtime.source import SourceSettings, open_source
+from realtime.midi.ports import MidiInput, open_input
+from realtime.midi.rtmidi_input import JACK_API, RtMidiInput
+from realtime.midi.source import SourceSettings, open_source
 
 SECONDS = 30.0
 Message = tuple[int, ...]

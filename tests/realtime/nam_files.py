@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from realtime.manifest import MODEL_FILE
-from realtime.nam_fields import Fields
-from realtime.nam_graph import build_graph
-from realtime.nam_nets import read_network
+from realtime.nam.fields import Fields
+from realtime.nam.graph import build_graph
+from realtime.nam.nets import read_network
 from tests.realtime import nam_reference
 
 FloatArray = NDArray[np.float32]

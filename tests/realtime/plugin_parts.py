@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from realtime.rack import Rack
+from realtime.plugins.rack import Rack
 
 FloatArray = NDArray[np.float32]
 

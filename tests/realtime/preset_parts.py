@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from realtime.controls import RANGES, Controls
-from realtime.midi_map import Binding, MidiMap
-from realtime.plugin_spec import PluginSpec
-from realtime.preset import Preset
-from realtime.source import SOURCE_RANGES, SourceSettings
+from realtime.midi.midi_map import Binding, MidiMap
+from realtime.midi.source import SOURCE_RANGES, SourceSettings
+from realtime.plugins.spec import PluginSpec
+from realtime.presets.preset import Preset
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=12)
 NAMES = st.from_regex(r"[A-Za-zäöü0-9_'(][A-Za-zäöü0-9 ,_'.()-]{0,20}[A-Za-zäöü0-9_)]", fullmatch=True).filter(

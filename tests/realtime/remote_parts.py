@@ -11,9 +11,9 @@ from typing import Any, Self
 from realtime.controls import Controls
 from realtime.errors import EngineError
 from realtime.meters import Meters, Snapshot
-from realtime.osc_wire import decode, encode
-from realtime.plugin_spec import PluginSpec
-from realtime.remote import Answer, Argument, Place, RemoteState
+from realtime.plugins.spec import PluginSpec
+from realtime.remote.osc_wire import decode, encode
+from realtime.remote.session import Answer, Argument, Place, RemoteState
 
 DELAY = PluginSpec("urn:test:delay", {"mix": 0.25})
 

@@ -167,8 +167,8 @@ def test_a_model_that_always_fails_leaves_the_dry_sound(
     def dead() -> None:
         raise PackageError("The session is gone.")
 
-    monkeypatch.setattr(chain._session, "run", dead)
-    monkeypatch.setattr(chain._session, "reset", dead)
+    monkeypatch.setattr(chain.session, "run", dead)
+    monkeypatch.setattr(chain.session, "reset", dead)
     heard = play(chain, tone)
     assert chain.faults == heard.size // chain.step_samples
     assert chain.last_fault == "the model failed: The session is gone."
@@ -221,7 +221,7 @@ def test_loudness_follows_the_player(packages: dict[str, Package], player_level_
     """The model hears loudness above the player's forte, and what it plays there stands at the player's level again."""
     chain = Chain(packages["oscillator"], Controls(player_level_db=player_level_db))
     heard = play(chain, sine(500.0, 0.5, level_db))
-    assert float(chain._session.x[0, 1, 0]) == pytest.approx(level_db - player_level_db, abs=0.2)
+    assert float(chain.session.x[0, 1, 0]) == pytest.approx(level_db - player_level_db, abs=0.2)
     assert chain.manifest.level_db == OSCILLATOR_LEVEL_DB
     assert rms_db(heard[12000:]) == pytest.approx(level_db, abs=0.2)
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from realtime import dynamics
 from realtime.controls import db_to_gain
-from realtime.dynamics import Compressor, CompressorSettings, Gate, Leveller, Limiter
+from realtime.desk import dynamics
+from realtime.desk.dynamics import Compressor, CompressorSettings, Gate, Leveller, Limiter
 
 FloatArray = npt.NDArray[np.float32]
 RATE = 48_000

@@ -19,9 +19,9 @@ from realtime.convert_files import Settings, convert_files, plan
 from realtime.host import Event, StreamSettings
 from realtime.live_session import LiveSession
 from realtime.messages import MidiSettings
-from realtime.midi_map import Binding, MidiMap
+from realtime.midi.midi_map import Binding, MidiMap
+from realtime.midi.source import SourceSettings
 from realtime.package import resolve
-from realtime.source import SourceSettings
 
 RATE = 48000
 OSCILLATOR = SourceSettings("oscillator", wave="sine", attack_ms=0.5, release_ms=5.0)

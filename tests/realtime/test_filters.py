@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime.filters import HighPass
+from realtime.desk.filters import HighPass
 
 RATE = 48_000
 

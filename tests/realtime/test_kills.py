@@ -21,7 +21,7 @@ import pytest
 from realtime.bench_live import release_name
 from realtime.host import StreamSettings
 from realtime.live_session import LiveSession
-from realtime.plugin_spec import PluginSpec
+from realtime.plugins.spec import PluginSpec
 from tests.realtime.live_parts import samples_package, spectrum_package
 
 KILLS = int(os.environ.get("RETIMBRE_KILLS", "2"))
@@ -33,7 +33,7 @@ OWNER = """
 import sys, time
 from realtime.host import StreamSettings
 from realtime.live_session import LiveSession
-from realtime.plugin_spec import PluginSpec
+from realtime.plugins.spec import PluginSpec
 
 if __name__ == "__main__":
     session = LiveSession()
@@ -69,7 +69,8 @@ def plays(session: LiveSession) -> bool:
 
 def processes_of(parent: int) -> list[psutil.Process]:
     """A process's children and their children."""
-    return psutil.Process(parent).children(recursive=True)
+    found: list[psutil.Process] = psutil.Process(parent).children(recursive=True)
+    return found
 
 
 def test_a_killed_engine_is_replaced_each_time(jack_server: Callable[..., Any], tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def test_every_part_is_named(packages: dict[str, Package]) -> None:
         "model": 0,
         "feature": 0,
         "resampler": 0,
+        "plugins": 0,
         "device_out": 64,
     }
     assert law.parts_ms()["analysis"] == 16.0

@@ -13,7 +13,7 @@ import soundfile
 
 from realtime.controls import Controls
 from realtime.errors import EngineError
-from realtime.host import Host, StreamSettings
+from realtime.host import Event, Host, StreamSettings
 from realtime.package import Package, default_package_name, resolve
 from realtime.resample import resample_signal
 from tests.realtime.live_parts import (
@@ -271,7 +271,7 @@ def test_a_period_that_changes_while_playing_changes_the_law(jack_server: Callab
         running = host.open(settings(package))
         subprocess.run(["jack_bufsize", "256"], env=server.environment, check=True, timeout=20)
         deadline = time.monotonic() + 5
-        said = []
+        said: list[Event] = []
         while not any(event.kind == "running" for event in said) and time.monotonic() < deadline:
             time.sleep(0.05)
             said += host.events()

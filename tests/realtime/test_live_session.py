@@ -18,9 +18,9 @@ from realtime.errors import ConfigError
 from realtime.host import Event, StreamSettings
 from realtime.live_session import LiveSession
 from realtime.package import Package
-from realtime.preset import Preset
-from realtime.presets import read_preset, write_preset
-from realtime.setlist import Setlist
+from realtime.presets.library import read_preset, write_preset
+from realtime.presets.preset import Preset
+from realtime.presets.setlist import Setlist
 from tests.realtime.live_parts import play_into, samples_package, spectrum_package, tune
 
 RATE = 48000

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from realtime.errors import PluginError
-from realtime.lv2 import World
-from realtime.lv2_instance import Lv2Plugin
+from realtime.plugins.lv2 import World
+from realtime.plugins.lv2_instance import Lv2Plugin
 from tests.realtime.plugin_parts import DELAY, MDA, TEST, build, delayed, installed, noise
 
 

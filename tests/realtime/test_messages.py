@@ -31,10 +31,10 @@ from realtime.messages import (
     decode_request,
 )
 from realtime.meters import Incident
-from realtime.midi_map import Binding, MidiMap
+from realtime.midi.midi_map import Binding, MidiMap
+from realtime.midi.source import SourceSettings
 from realtime.plain import from_plain, to_plain
-from realtime.plugin_spec import PluginSpec
-from realtime.source import SourceSettings
+from realtime.plugins.spec import PluginSpec
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from realtime.midi_clock import ArrivalTimes, FrameClock, TimeClock
+from realtime.midi.clock import ArrivalTimes, FrameClock, TimeClock
 
 RATE_HZ = 48000
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from realtime.errors import AudioFileError
-from realtime.midi_file import FilePlayer, read_midi, render_midi
-from realtime.source import SourceSettings, open_source
+from realtime.midi.midi_file import FilePlayer, read_midi, render_midi
+from realtime.midi.source import SourceSettings, open_source
 
 RATE_HZ = 48000
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from realtime.controls import RANGES
 from realtime.errors import ConfigError, RetimbreError
 from realtime.manifest import Control
-from realtime.midi_map import Binding, MidiLearner, MidiMap, suggested_map
+from realtime.midi.midi_map import Binding, MidiLearner, MidiMap, suggested_map
 
 
 def cc(number: int, value: int, channel: int = 1) -> bytes:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from realtime import midi_rtmidi
 from realtime.errors import ConfigError, DeviceError
-from realtime.midi import JACK, RESET, MidiPort, choose_port, is_channel_message, open_input
-from realtime.midi_rtmidi import RtMidiInput
+from realtime.midi import rtmidi_input
+from realtime.midi.ports import JACK, RESET, MidiPort, choose_port, is_channel_message, open_input
+from realtime.midi.rtmidi_input import RtMidiInput
 
 PORTS = [
     MidiPort("system:midi_capture_1", JACK),
@@ -100,8 +100,8 @@ class PretendedClient:
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> PretendedClient:
     pretended = PretendedClient()
-    monkeypatch.setattr(midi_rtmidi, "_new_client", lambda _api, _name: pretended)
-    monkeypatch.setattr(midi_rtmidi, "_CHECK_S", 0.0)
+    monkeypatch.setattr(rtmidi_input, "_new_client", lambda _api, _name: pretended)
+    monkeypatch.setattr(rtmidi_input, "_CHECK_S", 0.0)
     return pretended
 
 
@@ -109,7 +109,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> PretendedClient:
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that the module sees, in seconds."""
     clock = [10.0]
-    monkeypatch.setattr("realtime.midi_rtmidi.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("realtime.midi.rtmidi_input.perf_counter", lambda: clock[0])
     return clock
 
 

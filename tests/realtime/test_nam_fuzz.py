@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.errors import PackageError
-from realtime.nam_fields import Fields
-from realtime.nam_graph import build_graph
-from realtime.nam_nets import read_network
+from realtime.nam.fields import Fields
+from realtime.nam.graph import build_graph
+from realtime.nam.nets import read_network
 from tests.realtime.nam_files import golden
 
 SEEDS = tuple(

@@ -11,13 +11,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from realtime import nam, package
+from realtime import package
 from realtime.commands import models
 from realtime.convert import convert_signal
 from realtime.errors import PackageError
 from realtime.features import SamplesFeatures
 from realtime.manifest import CARD_FILE
-from realtime.nam import cached_package, import_capture
+from realtime.nam import capture as nam
+from realtime.nam.capture import cached_package, import_capture
 from realtime.package import Package, check, resolve
 from tests.realtime.nam_files import GOLDEN, capture, golden, write
 
@@ -159,7 +160,7 @@ def test_a_folder_named_like_a_file_is_a_package(tmp_path: Path) -> None:
 def test_the_command_imports(app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`models import` puts the package among the user's, says how to play it, and takes another name and step."""
     monkeypatch.setattr("realtime.package.package_folders", lambda: [tmp_path / "mine"])
-    monkeypatch.setattr("realtime.nam.package_folders", lambda: [tmp_path / "mine"])
+    monkeypatch.setattr("realtime.nam.capture.package_folders", lambda: [tmp_path / "mine"])
     done = CliRunner().invoke(app, ["models", "import", str(GOLDEN / "gated.nam"), "--name", "grit", "--step", "256"])
     assert done.exit_code == 0
     assert "play it with: retimbre live --model grit" in done.stdout

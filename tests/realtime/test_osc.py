@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime import osc
 from realtime.controls import RANGES, Controls
 from realtime.errors import ConfigError, DeviceError, EngineError
-from realtime.osc import OscServer
-from realtime.osc_wire import encode
-from realtime.remote import ADDRESSES, OUTGOING, ROOT, Address, Answer, Argument
-from realtime.remote_control import RemoteControl
+from realtime.remote import osc
+from realtime.remote.control import RemoteControl
+from realtime.remote.osc import OscServer
+from realtime.remote.osc_wire import encode
+from realtime.remote.session import ADDRESSES, OUTGOING, ROOT, Address, Answer, Argument
 from tests.realtime.remote_parts import Controller, SilentSession
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import soundfile
 
 from realtime.controls import Controls
-from realtime.osc import recordings_folder
-from realtime.preset import Preset
-from realtime.presets import write_preset, write_setlist
-from realtime.setlist import Setlist
+from realtime.presets.library import write_preset, write_setlist
+from realtime.presets.preset import Preset
+from realtime.presets.setlist import Setlist
+from realtime.remote.osc import recordings_folder
 from tests.conftest import JackServer
 from tests.realtime.remote_parts import Controller, answered
 

@@ -9,7 +9,7 @@ from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message_builder import OscMessageBuilder
 
 from realtime.errors import ConfigError
-from realtime.osc_wire import LONGEST_DATAGRAM, decode, encode
+from realtime.remote.osc_wire import LONGEST_DATAGRAM, decode, encode
 
 TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=40)
 ARGUMENTS = st.lists(

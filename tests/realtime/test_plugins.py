@@ -12,14 +12,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from realtime import lv2, plugin_blacklist, vst3
 from realtime.commands import plugins as command
 from realtime.errors import ConfigError, PluginError
-from realtime.plugin import Parameter, PluginInfo, format_of
-from realtime.plugin_loading import find_uris, open_plugin, read_info
-from realtime.plugin_scan import Finding, remember, remembered, scan
-from realtime.plugin_spec import PluginSpec
-from realtime.rack import Rack
+from realtime.plugins import blacklist, lv2, vst3
+from realtime.plugins.loading import find_uris, open_plugin, read_info
+from realtime.plugins.plugin import Parameter, PluginInfo, format_of
+from realtime.plugins.rack import Rack
+from realtime.plugins.scan import Finding, remember, remembered, scan
+from realtime.plugins.spec import PluginSpec
 from tests.realtime.plugin_parts import DELAY, MDA, TEST, build, delayed, installed, noise, play
 
 
@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[typer.Typer]:
     """The command line with this command alone, in a process that has not read any plugin's texts yet."""
-    monkeypatch.setattr(plugin_blacklist, "_SESSION", {})
+    monkeypatch.setattr(blacklist, "_SESSION", {})
     made = typer.Typer()
     command.register(made)
     lv2.world.cache_clear()
@@ -87,7 +87,7 @@ def test_a_scan_survives_what_it_finds(monkeypatch: pytest.MonkeyPatch, folder: 
     for uri, expected in zip(uris, words, strict=False):
         assert found[uri].black_listed
         assert expected in str(found[uri].problem)
-    assert set(plugin_blacklist.read()) == set(uris[:3])
+    assert set(blacklist.read()) == set(uris[:3])
     assert "no numbers" in str(found[uris[3]].problem)
     assert not found[uris[3]].black_listed
     good = found[uris[4]]
@@ -105,7 +105,7 @@ def test_a_damaged_memory_of_scans_is_no_memory() -> None:
     remember([Finding("urn:b", problem="No.")])
     assert remembered()["urn:a"] == one
     assert list(remembered()) == ["urn:a", "urn:b"]
-    path = plugin_blacklist.blacklist_path().with_name("plugins.json")
+    path = blacklist.blacklist_path().with_name("plugins.json")
     for text in ("{", "[]", '{"version": 2, "plugins": {}}', '{"version": 1, "plugins": {"urn:a": {"info": {}}}}'):
         path.write_text(text)
         assert remembered() == {}
@@ -113,17 +113,17 @@ def test_a_damaged_memory_of_scans_is_no_memory() -> None:
 
 def test_the_black_list_is_written_whole_and_forgives(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plugin is on the list until it is forgiven, for good or for the session, and a damaged list is named."""
-    monkeypatch.setattr(plugin_blacklist, "_SESSION", {})
-    assert plugin_blacklist.reason("urn:a") is None
-    plugin_blacklist.add("urn:a", "It crashed.")
-    plugin_blacklist.add_for_session("urn:b", "It hung.")
-    assert [plugin_blacklist.reason(uri) for uri in ("urn:a", "urn:b")] == ["It crashed.", "It hung."]
-    assert [plugin_blacklist.forgive(uri) for uri in ("urn:a", "urn:b", "urn:c")] == [True, True, False]
-    assert plugin_blacklist.read() == {}
+    monkeypatch.setattr(blacklist, "_SESSION", {})
+    assert blacklist.reason("urn:a") is None
+    blacklist.add("urn:a", "It crashed.")
+    blacklist.add_for_session("urn:b", "It hung.")
+    assert [blacklist.reason(uri) for uri in ("urn:a", "urn:b")] == ["It crashed.", "It hung."]
+    assert [blacklist.forgive(uri) for uri in ("urn:a", "urn:b", "urn:c")] == [True, True, False]
+    assert blacklist.read() == {}
     for text in ("{", "[]", '{"urn:a": 1}'):
-        plugin_blacklist.blacklist_path().write_text(text)
+        blacklist.blacklist_path().write_text(text)
         with pytest.raises(PluginError, match=r"black-list .*plugin-blacklist\.json"):
-            plugin_blacklist.read()
+            blacklist.read()
 
 
 def test_list_scan_and_forgive_tell_of_good_and_broken_plugins(

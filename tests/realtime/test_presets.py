@@ -13,18 +13,19 @@ import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from realtime import presets, toml_file
 from realtime.controls import Controls
 from realtime.errors import ConfigError, PackageError
-from realtime.file_name import checked_name
 from realtime.messages import MidiSettings, StreamSettings
-from realtime.midi_map import Binding, MidiMap
-from realtime.plugin_spec import PluginSpec
-from realtime.preset import NOT_MIDI, NOT_STREAM, Preset, plain_fields
-from realtime.preset_text import SECTIONS, preset_from_table, preset_to_text
-from realtime.presets import list_presets, preset_folder, read_preset, resolve_preset, write_preset
-from realtime.setlist import Setlist
-from realtime.source import SourceSettings
+from realtime.midi.midi_map import Binding, MidiMap
+from realtime.midi.source import SourceSettings
+from realtime.plugins.spec import PluginSpec
+from realtime.presets import library as presets
+from realtime.presets import toml_file
+from realtime.presets.file_name import checked_name
+from realtime.presets.library import list_presets, preset_folder, read_preset, resolve_preset, write_preset
+from realtime.presets.preset import NOT_MIDI, NOT_STREAM, Preset, plain_fields
+from realtime.presets.preset_text import SECTIONS, preset_from_table, preset_to_text
+from realtime.presets.setlist import Setlist
 from tests.realtime.preset_parts import CONTROLS, MAPS, PLUGINS, PRESETS, SOURCES
 
 EVERYTHING = Preset(

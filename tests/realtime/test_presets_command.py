@@ -8,9 +8,9 @@ from typer.testing import CliRunner, Result
 
 from realtime.cli import build_app
 from realtime.errors import ConfigError
-from realtime.preset import Preset
-from realtime.presets import preset_folder, read_preset, write_preset, write_setlist
-from realtime.setlist import Setlist
+from realtime.presets.library import preset_folder, read_preset, write_preset, write_setlist
+from realtime.presets.preset import Preset
+from realtime.presets.setlist import Setlist
 
 
 def run(*words: str) -> Result:

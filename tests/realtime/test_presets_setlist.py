@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.errors import ConfigError
-from realtime.midi_map import MidiMap
-from realtime.preset import Preset
-from realtime.presets import (
+from realtime.midi.midi_map import MidiMap
+from realtime.presets.library import (
     check_setlist,
     list_setlists,
     preset_folder,
@@ -21,7 +20,8 @@ from realtime.presets import (
     write_preset,
     write_setlist,
 )
-from realtime.setlist import Setlist
+from realtime.presets.preset import Preset
+from realtime.presets.setlist import Setlist
 from tests.realtime.preset_parts import NAMES
 
 EVENING = Setlist("evening", ("intro", "lead", "intro", "outro"), {40: "lead", 2: "outro"})

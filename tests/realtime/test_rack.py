@@ -14,10 +14,10 @@ import numpy as np
 import psutil
 import pytest
 
-from realtime import plugin_blacklist, rack
 from realtime.errors import ConfigError, PluginError
-from realtime.plugin_spec import PluginSpec
-from realtime.rack import Rack
+from realtime.plugins import blacklist, rack
+from realtime.plugins.rack import Rack
+from realtime.plugins.spec import PluginSpec
 from tests.conftest import may_run_in_real_time
 from tests.realtime.plugin_parts import DELAY, MDA, TEST, build, delayed, installed, noise, play, play_live
 
@@ -38,7 +38,7 @@ def plugins(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 @pytest.fixture
 def open_rack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Rack]]:
     """Racks that end with the test, as a session does: nothing stays black-listed."""
-    monkeypatch.setattr(plugin_blacklist, "_SESSION", {})
+    monkeypatch.setattr(blacklist, "_SESSION", {})
     opened: list[Rack] = []
 
     def make(*specs: PluginSpec, **options: Any) -> Rack:
@@ -248,10 +248,10 @@ def test_a_chain_has_bounds(plugins: None, open_rack: Callable[..., Rack]) -> No
 
 def test_a_black_listed_plugin_is_not_loaded(plugins: None, open_rack: Callable[..., Rack]) -> None:
     """What a scan black-listed is left out with its sentence; a list that is damaged takes nothing from the player."""
-    plugin_blacklist.add(LATE.uri, "The plugin late is not to be trusted.")
+    blacklist.add(LATE.uri, "The plugin late is not to be trusted.")
     chain = open_rack(LATE)
     assert (chain.tick(), chain.process_id) == (["The plugin late is not to be trusted."], None)
-    plugin_blacklist.blacklist_path().write_text("{")
+    blacklist.blacklist_path().write_text("{")
     damaged = open_rack(LATE)
     assert "cannot be read" in damaged.tick()[0]
     assert damaged.process_id is not None
@@ -302,7 +302,7 @@ def test_no_orphan_is_left_when_the_engine_is_killed(plugins: None) -> None:
 def test_the_modules_of_the_process_know_no_model_and_no_card() -> None:
     """Importing what the process runs brings neither onnxruntime nor sounddevice nor Qt nor torch."""
     code = (
-        "import sys, realtime.rack_process, realtime.lv2_instance\n"
+        "import sys, realtime.plugins.rack_process, realtime.plugins.lv2_instance\n"
         "print({'onnxruntime', 'sounddevice', 'torch', 'PyQt6', 'numba'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime.bell import Bell
-from realtime.plugin import Parameter, PluginInfo
-from realtime.rack_node import MOST_FAULTS, Node, is_doubled, spread, width_after
-from realtime.wet_dry import WetDry
+from realtime.plugins.bell import Bell
+from realtime.plugins.plugin import Parameter, PluginInfo
+from realtime.plugins.rack_node import MOST_FAULTS, Node, is_doubled, spread, width_after
+from realtime.plugins.wet_dry import WetDry
 from tests.realtime.plugin_parts import FloatArray, delayed, noise
 
 FADE = 50
@@ -222,7 +222,7 @@ def test_tiny_numbers_become_zero_where_the_processor_is_told() -> None:
     """After `flush_denormals` a product too small for a normal number is 0, which it was not before."""
     code = (
         "import numpy as np\n"
-        "from realtime.rack_process import flush_denormals\n"
+        "from realtime.plugins.rack_process import flush_denormals\n"
         "small = np.full(8, 1e-38, np.float32)\n"
         "before = bool((small * np.float32(0.1)).max() > 0)\n"
         "print(flush_denormals(), before, (small * np.float32(0.1)).max())"

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime import synth_oscillator, synth_pluck, synth_voices
 from realtime.errors import ConfigError
-from realtime.source import FloatArray, MidiEvent, SourceSettings, compile_ahead, open_source
-from realtime.synth_keyboard import KeyboardSource
+from realtime.midi import synth_oscillator, synth_pluck, synth_voices
+from realtime.midi.source import FloatArray, MidiEvent, SourceSettings, compile_ahead, open_source
+from realtime.midi.synth_keyboard import KeyboardSource
 
 RATE_HZ = 48000
 BUILT_IN = ("pluck", "oscillator")
@@ -337,14 +337,14 @@ def test_compiling_ahead_is_done_by_another_process(monkeypatch: pytest.MonkeyPa
     """`compile_ahead` imports the kernel in a fresh interpreter, well, and only when it is not loaded here."""
     done: list[Any] = []
     real = subprocess.run
-    monkeypatch.setattr("realtime.source.subprocess.run", lambda *args, **named: done.append(real(*args, **named)))
+    monkeypatch.setattr("realtime.midi.source.subprocess.run", lambda *args, **named: done.append(real(*args, **named)))
     compile_ahead(SourceSettings(kind="oscillator"))
     compile_ahead(SourceSettings(kind="soundfont", soundfont=Path("a.sf2")))
     assert done == []
-    monkeypatch.delitem(sys.modules, "realtime.synth_oscillator")
+    monkeypatch.delitem(sys.modules, "realtime.midi.synth_oscillator")
     compile_ahead(SourceSettings(kind="oscillator"))
     assert [process.returncode for process in done] == [0]
-    assert "realtime.synth_oscillator" not in sys.modules
+    assert "realtime.midi.synth_oscillator" not in sys.modules
 
 
 def test_settings_survive_plain_values() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.errors import AudioFileError, ConfigError
-from realtime.soundfont import SoundFontSource, instruments
-from realtime.source import FloatArray, MidiEvent, SourceSettings, open_source
+from realtime.midi.soundfont import SoundFontSource, instruments
+from realtime.midi.source import FloatArray, MidiEvent, SourceSettings, open_source
 
 FONT = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
 RATE_HZ = 48000

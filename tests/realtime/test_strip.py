@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime import strip_kernel
 from realtime.controls import RANGES, Controls
-from realtime.strip import Strip
+from realtime.desk import strip_kernel
+from realtime.desk.strip import Strip
 
 FloatArray = npt.NDArray[np.float32]
 RATE, LONGEST = 48_000, 16_384

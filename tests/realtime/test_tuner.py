@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from realtime.tuner import NAMES, Tuner, TunerReading, nearest_note
+from realtime.desk.tuner import NAMES, Tuner, TunerReading, nearest_note
 
 FloatArray = npt.NDArray[np.float32]
 RATE = 48_000

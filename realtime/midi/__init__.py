@@ -1,0 +1,1 @@
+"""Notes and controllers: ports, files, what they turn, and the sources that they play."""

@@ -1,0 +1,1 @@
+"""A live session from afar, by Open Sound Control."""
