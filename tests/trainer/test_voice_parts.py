@@ -261,13 +261,17 @@ def test_the_voice_of_one_frame_is_the_voice() -> None:
     x = torch.stack([f0, 70 * torch.sin(time / 4) - 40, 0.5 + 0.7 * torch.sin(time / 3)])[None]
     with torch.no_grad():
         whole, *after = step(x, target, *initial_states(network))
-        states, pieces = initial_states(network), []
+        levels_db, _, _ = network.levels(x, target, torch.zeros(1, 16))
+        states, pieces, amplitudes = initial_states(network), [], []
         for frame in x.split(1, 2):
             y, *rest = step(frame, target, *states)
             states = tuple(rest)
             pieces.append(y)
+            amplitudes.append(states[3])
     assert whole.abs().max() > 0.01
     torch.testing.assert_close(torch.cat(pieces, 2), whole, atol=1e-4 * float(whole.abs().max()), rtol=0)
+    wanted = network.audible(levels_db, x[:, 0].clamp(20, 8000))
+    torch.testing.assert_close(torch.stack(amplitudes, 1), wanted, atol=0, rtol=1e-4)
     assert cycles_apart(float(states[1]), float(after[1])) < 1e-4
     for one, many in zip(states[2:], after[2:], strict=True):
         torch.testing.assert_close(one, many, atol=1e-3, rtol=1e-4)
