@@ -5,6 +5,11 @@
 The server has no hardware (its dummy back end keeps time by the clock), so that this runs on a machine without a sound
 card; late means lost, as on a real one. What is counted begins after the others have joined, because a client that
 joins makes the server rearrange.
+
+On every core a process that only sleeps goes before all others and notes when the machine itself stood still: a virtual
+machine with all its processors busy may be halted by its host for a millisecond and more, ten times a second where its
+time is rationed, and then no program is on time. How many missed periods stand beside such a halt is told, and what
+share of them would by chance.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from realtime import meters
@@ -29,6 +34,10 @@ from realtime.scheduling import lock_memory, make_real_time, real_time
 _SETTLING_S = 3.0
 _START_S = 15.0
 _REPORT_EVERY_S = 0.5
+_LOOK_EVERY_S = 0.01
+_WATCH_PRIORITY = 60  # before JACK's server and clients, which stand at 5 to 20
+_HALTS_KEPT = 4096  # of each core
+_NOTICED_S = 0.02  # a missed period is counted a few periods later
 
 
 @contextlib.contextmanager
@@ -126,24 +135,56 @@ def _feed(rate_hz: int, ready: Any) -> None:
             time.sleep(1.0)
 
 
-def _watch_clock(period_s: float, seen: Any) -> None:
-    """Sleep a period at a time in a real-time class and note how late the waking is (a process of its own).
+def _watch_core(core: int, period_s: float, seen: Any) -> None:
+    """Note when this core stood still, before all other work of sound on it (a process of its own).
 
-    It says what this machine does to any program: seen[0] counts wakings later than a period, seen[1] is the longest
-    in s.
+    It sleeps a quarter of a period at a time; a waking late by as much is a halt. seen: how many (0), the longest in s
+    (1), then a ring of (when it ended, how long) in s of `time.monotonic`.
     """
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
     gc.disable()
     lock_memory()
-    make_real_time(0, 2)
-    due = time.perf_counter()
+    make_real_time(0, _WATCH_PRIORITY)
+    places = (len(seen) - 2) // 2
+    nap = period_s / 4
+    due = time.monotonic()
     while True:
-        due += period_s
-        time.sleep(max(0.0, due - time.perf_counter()))
-        late = time.perf_counter() - due
-        seen[1] = max(seen[1], late)
-        if late > period_s:
+        due += nap
+        time.sleep(max(0.0, due - time.monotonic()))
+        now = time.monotonic()
+        if now - due > nap:
+            place = 2 + 2 * (int(seen[0]) % places)
+            seen[place], seen[place + 1] = now, now - due
+            seen[1] = max(seen[1], now - due)
             seen[0] += 1
-            due += late
+            due = now
+
+
+def _halts(seen: Sequence[float], since_s: float) -> list[tuple[float, float]]:
+    """When halts ended and how long they were, those that the ring still holds."""
+    places = [(seen[k], seen[k + 1]) for k in range(2, len(seen) - 1, 2)]
+    return sorted(place for place in places if place[0] >= since_s)
+
+
+def _beside(missed: Sequence[tuple[float, float, int]], halts: Sequence[tuple[float, float]]) -> int:
+    """How many of the missed periods (seen between two moments, how many) stand just after a halt."""
+    return sum(
+        number
+        for before, now, number in missed
+        if any(before - _NOTICED_S - took <= ended <= now for ended, took in halts)
+    )
+
+
+def _share(halts: Sequence[tuple[float, float]], began_s: float, seconds: float, draws: int = 1000) -> float:
+    """The share of moments that `_beside` would count."""
+    moments = (began_s + seconds * (k + 0.5) / draws for k in range(draws))
+    return sum(_beside([(moment - _LOOK_EVERY_S, moment, 1)], halts) for moment in moments) / draws
+
+
+def _cores() -> list[int]:
+    """Cores this process may run on; one that is called 0 where the system does not tell."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 
 
 def _spin() -> None:
@@ -171,8 +212,9 @@ def bench_live(
     with jack_without_hardware(period=period, rate_hz=rate_hz) as said, Host() as host:
         ready = context.Event()
         others = [context.Process(target=_feed, args=(rate_hz, ready), daemon=True)]
-        clock = context.RawArray("d", 2)
-        others.append(context.Process(target=_watch_clock, args=(period / rate_hz, clock), daemon=True))
+        clocks = {core: context.RawArray("d", 2 + 2 * _HALTS_KEPT) for core in _cores()}
+        for core, seen in clocks.items():
+            others.append(context.Process(target=_watch_core, args=(core, period / rate_hz, seen), daemon=True))
         others += [context.Process(target=_spin, daemon=True) for _ in range(busy)]
         try:
             running = host.open(
@@ -186,10 +228,19 @@ def bench_live(
                 )
             time.sleep(_SETTLING_S)
             before, counted, said_before = host.snapshot(), host.meters.copy(), len(said())
-            clock[0] = clock[1] = 0.0
-            began = time.monotonic()
+            began = looked = time.monotonic()
+            missed: list[tuple[float, float, int]] = []
+            xruns, reported = before.xruns, 0.0
             while (played := time.monotonic() - began) < seconds:
-                time.sleep(min(_REPORT_EVERY_S, seconds - played))
+                time.sleep(min(_LOOK_EVERY_S, seconds - played))
+                # The moment before the number is read: what is new since is not older than the look before.
+                now, found = time.monotonic(), host.snapshot().xruns
+                if found > xruns:
+                    missed.append((looked, time.monotonic(), found - xruns))
+                looked, xruns = now, found
+                if played - reported < _REPORT_EVERY_S:
+                    continue
+                reported = played
                 if host.snapshot().stalled or not host.alive:
                     told = " ".join(event.sentence for event in host.events() if event.sentence)
                     raise EngineError(told or "The engine ended while it was measured: start again.")
@@ -197,7 +248,7 @@ def bench_live(
                     progress(played)
             after = host.snapshot()
             callback, model_times = host.meters.times_since(counted)
-            stalls, longest_stall = int(clock[0]), clock[1]
+            halts = [halt for seen in clocks.values() for halt in _halts(seen, began)]
             complaints = [line.strip() for line in said()[said_before:].splitlines() if "xrun" in line.casefold()]
         finally:
             for other in others:
@@ -220,9 +271,12 @@ def bench_live(
         "runs_in": running.where,
         "callbacks": after.callbacks - before.callbacks,
         **lost,
-        # The same for a bare process that does nothing: what no program can help.
-        "machine_stalls": stalls,
-        "machine_longest_stall_us": round(1e6 * longest_stall),
+        # What no program can help: halts of a core longer than a quarter of a period.
+        "machine_stalls": len(halts),
+        "machine_longest_stall_us": round(1e6 * max((took for _, took in halts), default=0.0)),
+        "xruns_beside_a_stall": _beside(missed, halts),
+        # Of moments drawn evenly as many would stand there: near 1, the number before says nothing.
+        "moments_beside_a_stall": round(_share(halts, began, seconds), 3),
         # Who was late, as the server says: itself (its clock, hence this machine), the engine or the feeder.
         "server_said": complaints[:20],
         "model_us": model_times.to_mapping(),

@@ -277,7 +277,8 @@ class Engine:
         if player.muted or now < self._next_window:
             return
         self._next_window = now + WINDOW_S
-        if self._guard.push(meters.level_db(float(self._shown.numbers[meters.OUTPUT_RMS]))):
+        # Before the limiter, behind which a howl is no louder than music.
+        if self._guard.push(meters.level_db(float(self._shown.numbers[meters.MADE_RMS]))):
             self.mute(True)
             self._shown.numbers[meters.HOWLS] += 1
             self._say(HOWL_SENTENCE)

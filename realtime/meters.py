@@ -21,13 +21,13 @@ NUMBERS: Final = (
     "state", "block", "rate_hz", "muted", "callbacks", "samples", "xruns", "late_callbacks", "late_model_calls",
     "faults", "clipped_blocks", "input_peak", "input_rms", "output_peak", "output_rms", "load", "callback_max_us",
     "model_max_us", "recorded_samples", "recording_lost_samples", "howls", "model_faults", "slack", "missed_plugins",
-    "reduction_db", "gate_open", "scope_end",
+    "reduction_db", "gate_open", "scope_end", "made_peak", "made_rms",
 )  # fmt: skip
 (
     STATE, BLOCK, RATE_HZ, MUTED, CALLBACKS, SAMPLES, XRUNS, LATE_CALLBACKS, LATE_MODEL_CALLS, FAULTS,
     CLIPPED_BLOCKS, INPUT_PEAK, INPUT_RMS, OUTPUT_PEAK, OUTPUT_RMS, LOAD, CALLBACK_MAX_US, MODEL_MAX_US,
     RECORDED_SAMPLES, RECORDING_LOST_SAMPLES, HOWLS, MODEL_FAULTS, SLACK, MISSED_PLUGINS, REDUCTION_DB, GATE_OPEN,
-    SCOPE_END,
+    SCOPE_END, MADE_PEAK, MADE_RMS,
 ) = range(len(NUMBERS))  # fmt: skip
 
 Cause = Literal["xrun", "late callback", "model missed", "model failed", "model not finite", "plugins missed", "defect"]
@@ -72,7 +72,11 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The engine at one moment. Levels are linear (1 is full scale); `load` is the callback's time over the period."""
+    """The engine at one moment.
+
+    Levels are linear, 1 being full scale: of the input, of what model and plugins made, and of the output, after the
+    leveller, limiter and mute. `load` is the callback's time over the period.
+    """
 
     state: int
     block: int
@@ -91,6 +95,8 @@ class Snapshot:
     slack: int
     input_peak: float
     input_rms: float
+    made_peak: float
+    made_rms: float
     output_peak: float
     output_rms: float
     load: float

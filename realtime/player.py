@@ -182,7 +182,7 @@ class Player:
             other[:] = out
             self._check_plugins(self.after.process(other[None], outs))
         heard = outs[:sides]
-        if float(heard.max()) > 1.0 or float(heard.min()) < -1.0:
+        if self._show(out, meters.MADE_PEAK, meters.MADE_RMS, frames) > 1.0:
             numbers[meters.CLIPPED_BLOCKS] += 1
         strip.after(heard)
         numbers[meters.GATE_OPEN], numbers[meters.REDUCTION_DB] = strip.gate_open, strip.reduction_db
@@ -237,6 +237,9 @@ class Player:
         took_us = (perf_counter() - began) * 1e6
         self.incidents.append(Incident(monotonic(), int(self._numbers[meters.SAMPLES]), cause, took_us))
 
-    def _show(self, samples: FloatArray, peak: int, rms: int, frames: int) -> None:
+    def _show(self, samples: FloatArray, peak: int, rms: int, frames: int) -> float:
         seconds = frames / self._rate_hz
-        show_level(samples, self._numbers, peak, rms, _PEAK_FALL_PER_S**seconds, min(1.0, seconds / _RMS_S))
+        highest: float = show_level(
+            samples, self._numbers, peak, rms, _PEAK_FALL_PER_S**seconds, min(1.0, seconds / _RMS_S)
+        )
+        return highest

@@ -128,8 +128,10 @@ def _losses(found: dict[str, Any]) -> str:
 
 def _stalls(found: dict[str, Any]) -> str:
     return (
-        f"a bare real-time process beside was late by more than a period {found['machine_stalls']} times, by "
-        f"{found['machine_longest_stall_us']} µs at the most: that is this machine, not the engine"
+        f"the machine itself stood still on a core {found['machine_stalls']} times, for "
+        f"{found['machine_longest_stall_us']} µs at the most; beside such a moment stand "
+        f"{found['xruns_beside_a_stall']} of the {found['xruns']} xruns, and "
+        f"{found['moments_beside_a_stall']:.0%} of all time"
     )
 
 

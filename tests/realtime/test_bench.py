@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from realtime import bench_live
 from tests.realtime.live_parts import samples_package
 
 
@@ -49,3 +50,16 @@ def test_bench_live_counts_through_a_server(tmp_path: Path) -> None:
     assert found["model_us"]["count"] >= 2 * found["callbacks"]
     assert code == (0 if found["clean"] else 1)
     assert found["latency_total_ms"] > 0
+    assert 0 <= found["xruns_beside_a_stall"] <= found["xruns"]
+    assert 0 <= found["moments_beside_a_stall"] <= 1
+
+
+def test_a_missed_period_is_laid_to_the_machine_only_just_after_it_stood_still() -> None:
+    """Of missed periods those count that stand within 20 ms after a halt; the same of moments drawn evenly."""
+    ring = [2.0, 0.003, 5.0, 0.002, 3.0, 0.001, 0.0, 0.0, 0.0, 0.0]
+    halts = bench_live._halts(ring, 1.0)
+    assert halts == [(3.0, 0.001), (5.0, 0.002)]
+    missed = [(2.9, 2.91, 1), (3.01, 3.02, 2), (3.1, 3.11, 4), (4.995, 5.005, 8)]
+    assert bench_live._beside(missed, halts) == 2 + 8
+    share = bench_live._share(halts, 1.0, 10.0)
+    assert 0.002 < share < 0.02
