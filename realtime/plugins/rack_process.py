@@ -38,7 +38,7 @@ from realtime.plugins.rack_node import Node, is_doubled, spread, width_after
 from realtime.plugins.spec import PluginSpec
 from realtime.scheduling import lock_memory, make_ordinary, make_real_time
 
-_PRIORITY: Final = 20  # as the engine's callback, which sleeps while it waits for us
+_PRIORITY: Final = 4  # under a JACK server (10) and its clients (5): a plugin that spins must not starve them
 _LONGEST_COMPUTING_S: Final = 1
 _WARM_UP_FRAMES: Final = (64, 256)
 _EXIT_DEFECT: Final = 70

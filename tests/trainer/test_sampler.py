@@ -123,6 +123,21 @@ def test_missing_pitches_come_from_the_nearest_note(tmp_path: Path, midi: int) -
     assert pitch_of(played) == pytest.approx(midi, abs=0.03)
 
 
+def test_notes_taken_at_a_lower_rate_have_nothing_above_half_of_it(tmp_path: Path) -> None:
+    """With a note rate as NSynth's, a played note keeps what lies under half of it and loses what lies above."""
+    t = np.arange(2 * 44100) / 44100
+    low, high = np.sin(2 * np.pi * 440 * t), np.sin(2 * np.pi * 12000 * t)
+    soundfile.write(tmp_path / "69_s_f.wav", (0.3 * low + 0.3 * high).astype(np.float32), 44100)
+    notes = find_notes(tmp_path)
+    spectra = []
+    for note_rate in (None, 16000):
+        sound = Instrument(notes, 44100, note_rate=note_rate).play(ScoreNote(0.0, 69, 127, 1.0), 0.1)
+        spectra.append(np.abs(np.fft.rfft(sound[4410:39690] * np.hanning(35280))))
+    at = [round(hz * 35280 / 44100) for hz in (440, 12000)]
+    assert spectra[0][at[1]] > 0.5 * spectra[0][at[0]]
+    assert spectra[1][at[1]] < 1e-3 * spectra[1][at[0]]
+
+
 def test_held_notes_are_looped_without_a_seam(tmp_path: Path) -> None:
     """A sustained note of 1.5 s held for 6 s keeps its pitch and level: no 50 ms deviates by more than 1 dB."""
     violin = instrument(notes_folder(tmp_path / "n"))
