@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ SUFFIXES: dict[str, str] = {**{f".{name}": name for name in FORMATS}, ".aif": "a
 _KEPT_SUBTYPES = frozenset({"PCM_16", "PCM_24", "FLOAT"})  # what the output takes over from its source where it can
 _FLOAT_SUBTYPES = frozenset({"FLOAT", "DOUBLE"})
 _OGG_LARGEST_PAGE = 27 + 255 + 255 * 255
+_FULL_BYTES = 1 << 20
 _PIECE_FRAMES = 1 << 20  # libvorbis overruns its stack on one huge write
 
 
@@ -167,7 +169,8 @@ def _mp3_counts_frames(path: Path) -> bool:
 def _reason(error: Exception, path: Path) -> str:
     """The system's words without its own repetition of the path, and without the full stop."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return (
-        text.replace(f"Error opening {str(path)!r}: ", "").removeprefix("Error : ").strip().rstrip(".")
-        or type(error).__name__
-    )
+    text = text.replace(f"Error opening {str(path)!r}: ", "").removeprefix("Error : ").strip().rstrip(".")
+    # libsndfile knows only that the system refused.
+    if text == "System error" and path.parent.is_dir() and shutil.disk_usage(path.parent).free < _FULL_BYTES:
+        return "no space left on the disk"
+    return text or type(error).__name__

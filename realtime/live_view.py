@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from realtime.latency import Latency
 from realtime.messages import Running
-from realtime.meters import Snapshot, level_db
+from realtime.meters import Meters, Snapshot, level_db
+
+if TYPE_CHECKING:
+    from realtime.desk.tuner import Tuner
 
 _BAR = 40
 _FLOOR_DB = -60.0
@@ -54,8 +59,36 @@ def opening_lines(running: Running) -> list[str]:
     ]
 
 
-def meters_view(now: Snapshot) -> Group:
-    """The moving picture: two bars and one line of counts."""
+class TunerView:
+    """Names what is played, from the samples that the engine shows."""
+
+    def __init__(self, meters: Meters) -> None:
+        """meters: the engine's."""
+        self._meters = meters
+        self._tuner: Tuner | None = None
+        self._end = 0
+
+    def line(self) -> str:
+        """The note and the cents beside it, as they are now; empty before sound comes."""
+        rate_hz = self._meters.snapshot().rate_hz
+        if not rate_hz:
+            return ""
+        if self._tuner is None or self._tuner.rate_hz != rate_hz:
+            from realtime.desk.tuner import Tuner  # it compiles, and needs no place where nobody looks
+
+            self._tuner = Tuner(rate_hz)
+        heard, self._end = self._meters.scope.since(self._end)
+        self._tuner.push(np.ascontiguousarray(heard[0]))
+        reading = self._tuner.reading
+        if reading.f0_hz is None:
+            return "  –"
+        place = round(max(-50.0, min(50.0, reading.cents)) / 5)
+        needle = "".join("│" if at == place else "·" for at in range(-10, 11))
+        return f"{reading.note:>3} {reading.cents:+4.0f} cents {needle} {reading.f0_hz:7.1f} Hz"
+
+
+def meters_view(now: Snapshot, tuner: str = "") -> Group:
+    """The moving picture: two bars, the tuner's line, and one line of counts."""
     counts = (
         f"{now.seconds:7.1f} s  cpu {100 * now.load:3.0f} %  xruns {now.xruns}  late {now.late_callbacks}"
         f"  missed {now.late_model_calls}  faults {now.faults + now.model_faults}"
@@ -64,10 +97,15 @@ def meters_view(now: Snapshot) -> Group:
         counts += f"  recorded {now.recorded_samples / now.rate_hz:.0f} s"
     if now.recording_lost_samples:
         counts += f" (lost {now.recording_lost_samples / now.rate_hz:.1f} s)"
+    if now.reduction_db > 0.1 or not now.gate_open:
+        counts += f"  -{now.reduction_db:.0f} dB" + ("" if now.gate_open else "  gate closed")
+    if now.missed_plugins:
+        counts += f"  plugins missed {now.missed_plugins}"
     keys = "q quit   u unmute   m mute"
     return Group(
         _bar("in ", now.input_peak, now.input_rms),
         _bar("out", now.output_peak, now.output_rms, muted=now.muted),
+        Text(tuner),
         Text(counts),
         Text(keys, style="dim"),
     )

@@ -176,6 +176,13 @@ class Scope:
             ring[: kept - first] = block[block.size - kept + first :]
         self._end[0] += heard.size
 
+    def since(self, end: int) -> tuple[NDArray[np.float32], int]:
+        """(2, samples) that came after the first `end`, and the new end; what is older than the rings is lost."""
+        now = int(self._end[0])
+        # A new stream counts from zero again. Half of the rings is left alone: the callback may be writing there.
+        new = now - end if 0 <= end <= now else 0
+        return self.latest(min(new, SCOPE_SAMPLES // 2)), now
+
     def latest(self, samples: int) -> NDArray[np.float32]:
         """(2, samples): the newest of input and output; at most SCOPE_SAMPLES less the block that is being written."""
         end = int(self._end[0])

@@ -113,6 +113,10 @@ def live(
             help="What notes play: pluck, oscillator, or a SoundFont FILE.sf2[:PROGRAM].", rich_help_panel=_MIDI
         ),
     ] = None,
+    learn: Annotated[
+        list[str] | None,
+        typer.Option(help="Bind this control to the next controller that moves; repeatable.", rich_help_panel=_MIDI),
+    ] = None,
     record: Annotated[
         Path | None, typer.Option(help="Record to a new .wav: the input, then the output.", rich_help_panel=_SESSION)
     ] = None,
@@ -184,7 +188,7 @@ def live(
         if osc is not None:
             console.print(f"OSC on {osc_host}:{osc_port}.", markup=False)
         show = console.is_terminal if monitor is None else monitor
-        _play(session, console, seconds, osc, show=show)
+        _play(session, console, seconds, osc, show=show, learn=learn or [])
         last = session.snapshot()
         if save_preset is not None:
             console.print(f"Kept as the preset {session.save_preset(save_preset)}.", markup=False)
@@ -319,29 +323,45 @@ def _listening(session: LiveSession, host: str, port: int | None) -> Any:
     return OscServer(session, port=port, host=host)
 
 
-def _play(session: LiveSession, console: Console, seconds: float | None, osc: OscServer | None, *, show: bool) -> None:
-    """Look after the session until its end."""
+def _play(
+    session: LiveSession,
+    console: Console,
+    seconds: float | None,
+    osc: OscServer | None,
+    *,
+    show: bool,
+    learn: list[str],
+) -> None:
+    """Look after the session until its end; learn: controls that wait for a knob, one after the other."""
     import signal
     import time
 
     from rich.live import Live
 
-    from realtime.live_view import keys, meters_view
+    from realtime.live_view import TunerView, keys, meters_view
 
     stopped: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _frame: stopped.append(number))
     until = None if seconds is None else time.monotonic() + seconds
+    learning = False
+    tuner = TunerView(session.host.meters)
     picture = Live(console=console, refresh_per_second=_PICTURES_PER_S, auto_refresh=False, transient=not show)
     try:
         with keys() as pressed, picture:
             while not stopped and (until is None or time.monotonic() < until):
+                if learn and not learning:
+                    learning = True
+                    session.host.learn(learn[0])
+                    console.print(f"Move the knob for {learn[0]}.", markup=False)
                 for event in session.tick():
+                    if event.kind == "learnt":
+                        learn, learning = learn[1:], False
                     if event.sentence:
                         console.print(event.sentence, markup=False)
                         if osc is not None:
                             osc.tell(event.sentence)
                 if show:
-                    picture.update(meters_view(session.snapshot()), refresh=True)
+                    picture.update(meters_view(session.snapshot(), tuner.line()), refresh=True)
                 match pressed():
                     case "q":
                         return

@@ -8,6 +8,7 @@ import pytest
 
 from realtime.lane import Lane
 from realtime.latency import buffering_samples
+from realtime.live_view import TunerView
 from realtime.meters import Meters
 from realtime.player import Player
 from tests.realtime.live_parts import FloatArray
@@ -163,6 +164,20 @@ def test_the_scope_shows_what_is_heard_and_played() -> None:
     one = Player(lane(Gain(2.0)), shown, rate_hz=RATE)
     sound = sine(40960)
     play(one, sound, block=1024)
+    new, end = shown.scope.since(sound.size - 500)
+    assert np.array_equal(new[0], sound[-500:]) and end == sound.size
     latest = shown.scope.latest(1000)
     assert np.array_equal(latest[0], sound[-1000:])
     assert np.allclose(latest[1], 2 * sound[-1000:], atol=1e-6)
+
+
+def test_the_terminal_names_the_note() -> None:
+    """What is played is named with its cents in the terminal's picture."""
+    shown = Meters()
+    one = Player(lane(Gain(1.0)), shown, rate_hz=RATE)
+    view = TunerView(shown)
+    assert view.line().strip() == "–"
+    for _ in range(10):
+        play(one, sine(4800, hz=440.0 * 2 ** (10 / 1200)), block=480)
+        line = view.line()
+    assert "A4" in line and "+10 cents" in line

@@ -13,7 +13,7 @@ from realtime.soak import SoakReport
 
 
 def test_a_short_soak_holds_every_check(tmp_path: Path) -> None:
-    """Through a server in freewheel, with random controls, models and storms of MIDI, nothing is lost or left behind."""
+    """Through a server in freewheel, with random controls and storms of MIDI, nothing is lost or left behind."""
     command = [sys.executable, "-m", "realtime.cli", "soak", "--hours", "0.02", "--model", "identity", "--no-faults"]
     done = subprocess.run(
         [*command, "--out", str(tmp_path / "report.json")], capture_output=True, text=True, timeout=150, check=False
