@@ -28,6 +28,7 @@ from realtime.ring import DelayLine
 from realtime.session import Session
 
 if TYPE_CHECKING:
+    from realtime.model_io import ModelOutput
     from realtime.package import Package
 
 FloatArray = NDArray[np.float32]
@@ -43,9 +44,17 @@ class Chain:
     """One package, its state and its controls."""
 
     def __init__(
-        self, package: Package, controls: Controls | None = None, *, provider: Literal["auto", "cpu", "cuda"] = "auto"
+        self,
+        package: Package,
+        controls: Controls | None = None,
+        *,
+        provider: Literal["auto", "cpu", "cuda"] = "auto",
+        output: ModelOutput | None = None,
     ) -> None:
-        """Raises `ConfigError` for weights that do not fit the targets, `PackageError` for an unplayable package."""
+        """output: what takes the model's `y` instead of the package's own (a phase for whole files).
+
+        Raises `ConfigError` for weights that do not fit the targets, `PackageError` for an unplayable package.
+        """
         manifest = package.manifest
         self.package = package
         self.manifest = manifest
@@ -61,7 +70,7 @@ class Chain:
         self.session = Session(package, provider)
         """What runs the model; only its own thread may."""
         self._input = model_input(manifest)
-        self._output = model_output(manifest)
+        self._output = model_output(manifest) if output is None else output
         self._dry = DelayLine(self.latency_samples, step)
         self._heard = np.zeros(step, np.float32)
         self._wet = np.zeros(step, np.float32)

@@ -23,7 +23,9 @@ from realtime.controls import RANGES, Controls, db_to_gain
 from realtime.desk.strip import Strip
 from realtime.errors import AudioFileError
 from realtime.features import PitchLoudnessFeatures
+from realtime.model_io import WholeOutput
 from realtime.package import Package
+from realtime.phase import PhaseMethod
 from realtime.resample import resample_signal
 from realtime.session import Provider
 
@@ -76,6 +78,7 @@ def convert(
     *,
     match_loudness: bool = True,
     learn_level: bool = True,
+    phase: PhaseMethod | None = None,
     provider: Provider = "cpu",
     progress: Progress | None = None,
 ) -> Conversion:
@@ -84,6 +87,7 @@ def convert(
     match_loudness: give the model's sound the RMS of the input, by at most MOST_MATCH_DB either way and never into
         clipping. learn_level: find the player's forte in the signal itself (the 95th percentile of its loudness),
         instead of `controls.player_level_db`; only packages that take pitch and loudness care.
+    phase: "griffin_lim" finds the phase of a spectrum from the whole file, which a stream cannot; None: the package's.
     progress: told the seconds of input done since it was last told.
     Raises `AudioFileError` for an empty signal, other than one or two channels, or values that are not finite.
     """
@@ -102,10 +106,11 @@ def convert(
         level = _player_level_db(fed[0] * np.float32(db_to_gain(gain_db)), manifest.sample_rate, manifest.input)
         controls = replace(controls, player_level_db=level)
     # Mixed here, not in the chain, when the wet sound needs a gain or a channel of its own first.
-    apart = not controls.bypass and (match_loudness or len(fed) != len(channels))
+    whole = WholeOutput(manifest) if "griffin_lim" in (phase, manifest.phase) else None
+    apart = not controls.bypass and (match_loudness or whole is not None or len(fed) != len(channels))
     asked = replace(controls, mix=1.0, output_gain_db=0.0) if apart else controls
-    chain = Chain(package, asked, provider=provider)
-    wet_rows = [_through(chain, row, told.part(len(fed))) for row in fed]
+    chain = Chain(package, asked, provider=provider, output=None if controls.bypass else whole)
+    wet_rows = [_through(chain, row, told.part(len(fed)), None if controls.bypass else whole) for row in fed]
     made = resample_signal(np.stack(wet_rows), manifest.sample_rate, sample_rate, channels.shape[1])
     match_db = limited_db = 0.0
     if apart:
@@ -156,7 +161,7 @@ def _check(channels: FloatArray, dimensions: int) -> None:
         raise AudioFileError("The sound holds values that are not finite numbers; export it again.")
 
 
-def _through(chain: Chain, row: FloatArray, progress: Progress) -> FloatArray:
+def _through(chain: Chain, row: FloatArray, progress: Progress, whole: WholeOutput | None = None) -> FloatArray:
     """One channel (samples,) through the chain from its start, latency removed."""
     step, late = chain.step_samples, chain.latency_samples
     chain.reset()
@@ -170,6 +175,8 @@ def _through(chain: Chain, row: FloatArray, progress: Progress) -> FloatArray:
         chain.process(padded[piece], made[piece])
         if index % often == often - 1:
             progress(often * step / chain.sample_rate)
+    if whole is not None:
+        made = whole.sound()
     return made[late : late + row.size]
 
 

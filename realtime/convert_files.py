@@ -26,6 +26,7 @@ from realtime.convert import convert
 from realtime.errors import AudioFileError, ConfigError, RetimbreError
 from realtime.midi.source import SourceSettings, open_source
 from realtime.package import Package
+from realtime.phase import PhaseMethod
 
 _POLL_S = 0.1
 MIDI_SUFFIXES = (".mid", ".midi")
@@ -48,6 +49,7 @@ class Settings:
     match_loudness: bool = True
     learn_level: bool = True
     overwrite: bool = False
+    phase: PhaseMethod | None = None
     source: SourceSettings = field(default_factory=SourceSettings)
     """What plays the notes of MIDI files."""
 
@@ -138,6 +140,7 @@ def _convert_one(task: Task, package: Package, settings: Settings, progress: Cal
             settings.controls,
             match_loudness=settings.match_loudness,
             learn_level=settings.learn_level,
+            phase=settings.phase,
             progress=progress,
         )
         turned_down_db = write_audio(

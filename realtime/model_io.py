@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.controls import Controls
-from realtime.errors import PackageError
+from realtime.errors import ConfigError, PackageError
 from realtime.features import Bands, PitchLoudnessFeatures, SpectrumFeatures, compress, expand
 from realtime.manifest import Manifest
 from realtime.octave import OctaveChooser, blended_range
-from realtime.phase import streaming_phase
-from realtime.spectrum import SpectrumAnalyser, SpectrumSynthesiser
+from realtime.phase import griffin_lim, streaming_phase
+from realtime.spectrum import SpectrumAnalyser, SpectrumSynthesiser, synthesise
 
 FloatArray = NDArray[np.float32]
 ComplexArray = NDArray[np.complex64]
@@ -163,13 +163,42 @@ class _SamplesOutput:
         """Nothing is remembered."""
 
 
+class WholeOutput:
+    """Keeps a spectrum's magnitudes until the file is over, for a phase that needs them all."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        """manifest: of a package that gives a spectrum. Raises `ConfigError` for another."""
+        if not isinstance(manifest.output, SpectrumFeatures):
+            raise ConfigError(f"The model '{manifest.name}' gives sound, not a spectrum: it needs no phase.")
+        self._features = manifest.output
+        self._bands = Bands(self._features, manifest.sample_rate)
+        self._magnitudes: list[FloatArray] = []
+
+    def give(self, y: FloatArray, spectra: ComplexArray, wet: FloatArray) -> None:
+        """Keep the frames; nothing sounds yet."""
+        for frame in range(y.shape[3]):
+            magnitude = np.zeros(self._features.full_bins, np.float32)
+            self._bands.unfold(expand(y[0, 0, :, frame], self._features), out=magnitude)
+            self._magnitudes.append(magnitude)
+        wet.fill(0.0)
+
+    def sound(self) -> FloatArray:
+        """Everything since the start, (samples,), as late as a stream would give it."""
+        spectrum = griffin_lim(np.stack(self._magnitudes, axis=1), self._features)
+        return synthesise(spectrum, self._features)
+
+    def reset(self) -> None:
+        """A new file."""
+        self._magnitudes.clear()
+
+
 class _SpectrumOutput:
     def __init__(self, manifest: Manifest, features: SpectrumFeatures) -> None:
         assert manifest.phase is not None  # the manifest refuses a spectrum without one
         if manifest.phase == "griffin_lim":
             raise PackageError(
                 f"The package '{manifest.name}' asks for the phase griffin_lim, which needs a whole file, "
-                "but a chain runs on a stream: export it with the phase 'gradient' or 'input'."
+                "but a chain runs on a stream: convert files, or export it with the phase 'gradient' or 'input'."
             )
         delay = manifest.lookahead * features.hop + manifest.model_delay_samples
         if manifest.phase == "input" and delay % features.hop:

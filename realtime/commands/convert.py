@@ -37,6 +37,9 @@ def convert(
     format_name: Annotated[
         str | None, typer.Option("--format", help="wav, flac, ogg, mp3 or aiff; left out: as the input.")
     ] = None,
+    griffin_lim: Annotated[
+        bool, typer.Option("--griffin-lim", help="Find a spectrum's phase from the whole file: slower, rings less.")
+    ] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Files at once; left out: one per processor.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
@@ -73,6 +76,7 @@ def convert(
         match_loudness=match_loudness,
         learn_level=player_level is None,
         overwrite=overwrite,
+        phase="griffin_lim" if griffin_lim else None,
         source=parse_source(source),
     )
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)

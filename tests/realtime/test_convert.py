@@ -8,7 +8,7 @@ import pytest
 from realtime.chain import Chain
 from realtime.controls import Controls
 from realtime.convert import FloatArray, convert, convert_signal
-from realtime.errors import AudioFileError
+from realtime.errors import AudioFileError, ConfigError
 from realtime.latency import latency
 from realtime.package import Package
 from realtime.ring import BlockAdapter
@@ -192,3 +192,17 @@ def test_refuses_what_is_no_sound(packages: dict[str, Package]) -> None:
     ]:
         with pytest.raises(AudioFileError, match=sentence):
             convert_signal(signal, 48000, packages["gain"])
+
+
+def test_griffin_lim_finds_the_phase_of_a_whole_file(packages: dict[str, Package]) -> None:
+    """Without the input's phase a file keeps its spectrum and its place; a model that gives sound has no use for it."""
+    signal = np.concatenate([np.zeros(9600, np.float32), sine(440.0, 0.8)])
+    made = convert(signal, 48000, packages["look-ahead"], match_loudness=False, phase="griffin_lim").signal
+    windows = [np.lib.stride_tricks.sliding_window_view(x, 1024)[::256] * np.hanning(1024) for x in (signal, made)]
+    wanted, found = (np.abs(np.fft.rfft(x)) for x in windows)
+    assert np.linalg.norm(found - wanted) < 0.1 * np.linalg.norm(wanted)
+    assert not np.array_equal(made, signal)
+    stereo = convert(np.stack([signal, signal]), 48000, packages["look-ahead"], phase="griffin_lim").signal
+    assert np.array_equal(stereo[0], stereo[1])
+    with pytest.raises(ConfigError, match="needs no phase"):
+        convert(signal, 48000, packages["gain"], phase="griffin_lim")
