@@ -1,6 +1,7 @@
 """The engine under real conditions: a JACK server that does not wait, sound coming in, a second core that is busy.
 
-    feeder process ─▶ loopback 1 ─▶ engine process ─▶ loopback 2          busy process: a loop without end
+    feeder process ─▶ loopback 1 ─▶ engine process ─▶ loopback 2          busy process: a loop without end;
+                                                                    drawing process: a picture 30 times a second
 
 The server has no hardware (its dummy back end keeps time by the clock), so that this runs on a machine without a sound
 card; late means lost, as on a real one. What is counted begins after the others have joined, because a client that
@@ -24,6 +25,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
+
+import numpy as np
 
 from realtime import meters
 from realtime.bench import machine, melody
@@ -194,6 +197,19 @@ def _spin() -> None:
         number = (number * 1103515245 + 12345) & 0x7FFFFFFF
 
 
+def _draw() -> None:
+    """Repaint a picture thirty times a second, as a window would (a process of its own)."""
+    picture = np.zeros((720, 1280), np.float32)
+    sound = np.random.default_rng(0).standard_normal(4096).astype(np.float32)
+    while True:
+        began = time.perf_counter()
+        column = np.abs(np.fft.rfft(sound))[:720]
+        picture[:, :-1] = picture[:, 1:]
+        picture[: column.size, -1] = column
+        np.sqrt(np.abs(picture))
+        time.sleep(max(0.001, 1 / 30 - (time.perf_counter() - began)))
+
+
 def bench_live(
     model: str,
     *,
@@ -216,6 +232,7 @@ def bench_live(
         for core, seen in clocks.items():
             others.append(context.Process(target=_watch_core, args=(core, period / rate_hz, seen), daemon=True))
         others += [context.Process(target=_spin, daemon=True) for _ in range(busy)]
+        others.append(context.Process(target=_draw, daemon=True))
         try:
             running = host.open(
                 StreamSettings(model, input="loopback", output="loopback", output_channel=2, block=period, where=where)

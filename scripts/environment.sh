@@ -34,6 +34,7 @@ missing_packages() {
     # The library that finds and loads LV2 plugins, and real plugins to try it with.
     if [ "$(uname -s)" = Linux ]; then
       "$python" -c 'import ctypes; ctypes.CDLL("liblilv-0.so.0")' 2>/dev/null || echo liblilv-0-0
+      [ -f /usr/share/sounds/sf2/TimGM6mb.sf2 ] || echo timgm6mb-soundfont
       find /usr/lib/lv2 /usr/local/lib/lv2 -name manifest.ttl -path '*/mda.lv2/*' 2>/dev/null | grep -q . || echo mda-lv2
     fi
   fi
@@ -87,6 +88,8 @@ environment() {
     "${pip[@]}" -e '.[train,plugins,dev]'
     # Its own requirements name onnxruntime, which overwrites the onnxruntime-gpu that is there.
     "${pip[@]}" --no-deps 'swift-f0>=0.1.2'
+    # Likewise pyaudio, which would have to be built.
+    "${pip[@]}" --no-deps 'tinysoundfont>=0.3'
   else
     "${pip[@]}" -e .
   fi
