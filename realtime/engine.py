@@ -23,6 +23,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -31,6 +32,7 @@ from realtime.errors import EngineError, RetimbreError
 from realtime.feedback import WINDOW_S, HowlGuard
 from realtime.measure import Measured
 from realtime.messages import (
+    Change,
     Event,
     Learn,
     ModelChange,
@@ -78,7 +80,7 @@ class Engine:
         self._next_window = 0.0
         self._last_call = (0.0, 0.0)
         self._scheduled: set[int] = set()
-        self._changes: deque[tuple[str, Iterator[Running | Measured | None]]] = deque()
+        self._changes: deque[tuple[Change, Iterator[Running | Measured | None]]] = deque()
         self._misses: deque[float] = deque(maxlen=_PATIENCE)
         self._events: list[Event] = []
 
@@ -139,7 +141,7 @@ class Engine:
         self._changes = deque(waiting)
         self._begin("model", stream.change_model(change.model, change.controls))
 
-    def _begin(self, what: str, change: Iterator[Running | Measured | None]) -> None:
+    def _begin(self, what: Change, change: Iterator[Running | Measured | None]) -> None:
         self._open_stream()
         self._changes.append((what, change))
 
@@ -208,7 +210,7 @@ class Engine:
             result = next(change)
         except RetimbreError as error:
             self._changes.popleft()
-            self._events.append(Event("refused", str(error)))
+            self._events.append(Event("refused", str(error), what))
             return
         if result is None:
             return
@@ -216,7 +218,7 @@ class Engine:
         if isinstance(result, Measured):
             self._events.append(Event("measured", "", result))
             return
-        running = result
+        running = replace(result, change=what)
         sentence = f"The {what} changed; the latency is now {running.latency.total_ms:.1f} ms."
         if what == "block":
             sentence = (

@@ -66,6 +66,7 @@ class LiveSession:
         self._next_try_s = 0.0
         self._wait_s = _FIRST_WAIT_S
         self._obstacle = ""
+        self._before: dict[str, StreamSettings] = {}  # what was wanted before a change that is under way, by its kind
         self._events: list[Event] = []
         self.restarts = 0
         """How often the stream was opened again."""
@@ -127,7 +128,10 @@ class LiveSession:
             return
         match event.kind:
             case "running":
+                self._before.pop(event.value.change, None)
                 self._adopt(event.value)
+            case "refused":
+                self._go_back(event.value)
             case "controls":
                 self.settings = replace(settings, controls=event.value)
             case "learnt" if settings.midi is not None:
@@ -136,6 +140,14 @@ class LiveSession:
                 self.incidents.append(event.value)
             case "press" | "program":
                 self._press(event.kind, event.value)
+
+    def _go_back(self, change: str) -> None:
+        """What was asked for cannot be had: want again what plays, lest the next restart asks for it too."""
+        before = self._before.pop(change, None)
+        if before is not None and change == "model":
+            self.settings = replace(self._wanted(), model=before.model, controls=before.controls)
+        elif before is not None:
+            self.settings = replace(self._wanted(), before=before.before, after=before.after)
 
     def _press(self, kind: str, value: str) -> None:
         try:
@@ -181,6 +193,8 @@ class LiveSession:
                 running = self.host.open(replace(wanted, input=None, output=None, host_api=None, rate_hz=None))
         except RetimbreError as error:
             self.host.close(_KILL_S)
+            for change in tuple(self._before):
+                self._go_back(change)
             if str(error) != self._obstacle:
                 self._obstacle = str(error)
                 self._events.append(Event("said", f"Not yet: {error}"))
@@ -247,9 +261,11 @@ class LiveSession:
         self._preset = ""
 
     def _load_model(self, name: str, controls: Controls) -> None:
+        settings = self._wanted()
         if not self.waiting:
             self.host.change_model(name, controls)
-        self.settings = replace(self._wanted(), model=name, controls=controls)
+            self._before.setdefault("model", settings)
+        self.settings = replace(settings, model=name, controls=controls)
 
     def load_named(self, name: str) -> None:
         """Load the preset of this name, or else the model."""
@@ -291,6 +307,7 @@ class LiveSession:
         if (wanted.before, wanted.after) != (now.before, now.after):
             if not self.waiting:
                 self.host.change_plugins(Plugins(wanted.before, wanted.after))
+                self._before.setdefault("plugins", now)
             self.settings = replace(self._wanted(), before=wanted.before, after=wanted.after)
         midi = self._with_programs(wanted.midi)
         if now.midi is not None and midi is not None:

@@ -40,6 +40,7 @@ MOST_SLACK_BLOCKS = 64
 Where = Literal["callback", "worker"]
 EventKind = Literal["said", "running", "refused", "controls", "press", "program", "learnt", "incident", "measured"]
 Side = Literal["before", "after"]
+Change = Literal["open", "model", "slack", "block", "plugins", "measurement"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ class Running:
     """What a stream that was opened, or whose model changed, turned out to be.
 
     latency: the law, part by part, in samples at the device's rate. model_warm: times of one model step, measured
-    before it was heard. where, slack: the thread of the model and its blocks of slack; why: the reason in a sentence.
+    before it was heard. change: what made it so. where, slack: the thread of the model and its blocks of slack; why:
+    the reason in a sentence.
     remarks: sentences that the user should read.
     """
 
@@ -140,6 +142,7 @@ class Running:
     model_warm: Times
     muted: bool
     remarks: tuple[str, ...]
+    change: Change = "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,7 @@ REPLIES: Mapping[str, Any] = MappingProxyType({"open": Running, "record": str | 
 """What a reply's value is; None where not named."""
 EVENTS: Mapping[EventKind, Any] = MappingProxyType(
     {
-        "said": None, "running": Running, "refused": None, "controls": Controls, "press": str, "program": str,
+        "said": None, "running": Running, "refused": Change, "controls": Controls, "press": str, "program": str,
         "learnt": MidiMap, "incident": Incident, "measured": Measured,
     }
 )  # fmt: skip

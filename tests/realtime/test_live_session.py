@@ -113,11 +113,13 @@ def test_a_bad_package_leaves_the_old_one_playing(jack_server: Callable[..., Any
     (bad.folder / "model.onnx").write_bytes(b"nothing")
     with LiveSession() as session:
         running = session.open(settings(package))
-        session.host.change_model(str(bad.folder))
+        session.load_model(str(bad.folder))
         told = until(session, 20, lambda events: any(event.kind == "refused" for event in events))
         assert "model.onnx" in next(event.sentence for event in told if event.kind == "refused")
         heard = play_into(tmp_path, tune(0.3, RATE), RATE)
         assert session.running == running
+        # A restart would bring back what played, not what was refused.
+        assert session.state().model == str(package.folder)
     assert np.abs(heard).max() > 0.1
 
 
