@@ -114,23 +114,31 @@ class Chain:
             self._adopt(self._controls)
         step = self.step_samples
         heard, wet = self._heard, self._wet
-        np.multiply(block, self._input_gain.fill(step), out=heard)
+        if self._input_gain.is_one:
+            heard[:] = block
+        else:
+            np.multiply(block, self._input_gain.fill(step), out=heard)
         if not math.isfinite(np.vdot(heard, heard)):
             self._clean(heard)
         self._blend.advance()
         self._input.feed(heard, self.session.x)
         dry = self._dry.push(heard)
         self._render(wet)
-        np.multiply(wet, self._level.fill(step), out=wet)
-        share = self._mix.fill(step)
-        if not (self._trust.settled and self._trust.goal == 1.0):
-            share = np.multiply(share, self._trust.fill(step), out=self._share)
-        # dry·(1 − share) + wet·share, kept as two products so that 0 and 1 give either signal bit by bit.
-        np.multiply(wet, share, out=wet)
-        np.subtract(1.0, share, out=self._share)
-        np.multiply(dry, self._share, out=heard)
-        np.add(wet, heard, out=wet)
-        np.multiply(wet, self._output_gain.fill(step), out=out)
+        if not self._level.is_one:
+            np.multiply(wet, self._level.fill(step), out=wet)
+        if not (self._mix.is_one and self._trust.is_one):
+            share = self._mix.fill(step)
+            if not self._trust.is_one:
+                share = np.multiply(share, self._trust.fill(step), out=self._share)
+            # dry·(1 − share) + wet·share, kept as two products so that 0 and 1 give either signal bit by bit.
+            np.multiply(wet, share, out=wet)
+            np.subtract(1.0, share, out=self._share)
+            np.multiply(dry, self._share, out=heard)
+            np.add(wet, heard, out=wet)
+        if self._output_gain.is_one:
+            out[:] = wet
+        else:
+            np.multiply(wet, self._output_gain.fill(step), out=out)
 
     def reset(self) -> None:
         """Forget the sound so far and stand at the controls asked for; faults stay counted."""

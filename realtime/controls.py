@@ -194,6 +194,11 @@ class Smoother:
         """Whether the goal is reached and every coming sample equals it."""
         return self._walked >= self.ramp_samples
 
+    @property
+    def is_one(self) -> bool:
+        """Whether every coming sample is 1, so that a product with it changes nothing."""
+        return self._goal == 1.0 and self._walked >= self.ramp_samples
+
     def to(self, goal: float) -> None:
         """Begin a walk from here to `goal`; the same goal again does nothing."""
         if goal != self._goal:
