@@ -259,9 +259,10 @@ class Soak:
         self._end_counting()
         self._caused[name] += 1
         restarts = self._session.restarts
-        os.kill(engine, signal.SIGKILL)
-        # A server that runs free leaves a client that joins no time to do so.
+        # A server that runs free neither buries a client that died nor leaves one that joins the time to do so.
         self._auditor.set_freewheel(False)
+        self._until(lambda: self._auditor.obeyed, "the clock")
+        os.kill(engine, signal.SIGKILL)
         self._until(lambda: self._session.restarts > restarts, "the engine after a kill")
         self._begin_counting()
 
