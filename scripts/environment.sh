@@ -60,7 +60,10 @@ wanted() {
 import hashlib, json, sys, tomllib
 with open("pyproject.toml", "rb") as file:
     settings = tomllib.load(file)
-print(sys.argv[1], hashlib.sha256(json.dumps([settings["build-system"], settings["project"]], sort_keys=True).encode()).hexdigest())
+with open("scripts/environment.sh", "rb") as file:  # it names what is installed besides
+    steps = hashlib.sha256(file.read()).hexdigest()
+wanted = json.dumps([settings["build-system"], settings["project"], steps], sort_keys=True)
+print(sys.argv[1], hashlib.sha256(wanted.encode()).hexdigest())
 PYTHON
 }
 
