@@ -41,6 +41,8 @@ from realtime.plugins.spec import PluginSpec
 _WARM_UP_PART = 0.1
 _MEMORY_MB = 2.0
 _CHANGE_S = 60.0
+_MOST_PAUSE_S = 4.0
+_CALM_AFTER_HOURS = 4.0  # the pauses between two actions grow with the length, lest restarts take most of the time
 _PERIODS = (128, 256, 512, 1024)
 
 
@@ -101,13 +103,16 @@ class Soak:
         self._takes = 0
         self._told: list[Event] = []
 
-    def run(self, progress: Callable[[float], None] = lambda _part: None) -> SoakReport:
-        """Everything; raises only what ends a session for good."""
+    def run(
+        self, progress: Callable[[float], None] = lambda _part: None, stop: Callable[[], bool] = lambda: False
+    ) -> SoakReport:
+        """Everything, or as much as there was when `stop` says so; raises only what ends a session for good."""
+        pause_s = _MOST_PAUSE_S * (1 + self.settings.hours / _CALM_AFTER_HOURS)
         wanted = int(self.settings.hours * 3600 * self.settings.rate_hz)
         began, first = time.monotonic(), self._auditor["frames"]
         self._begin_counting()
         calm: dict[str, tuple[float, int, int]] = {}
-        while (done := self._auditor["frames"] - first) < wanted:
+        while (done := self._auditor["frames"] - first) < wanted and not stop():
             part = done / wanted
             progress(part)
             # Faults in the first half; the second half shows that what is left neither grows nor stumbles.
@@ -115,7 +120,7 @@ class Soak:
                 self._cause_a_fault()
             else:
                 self._act()
-            self._wait(self._random.uniform(0.2, 4.0))
+            self._wait(self._random.uniform(0.2, pause_s))
             if part > 0.5 + _WARM_UP_PART and "before" not in calm:
                 calm["before"] = self._size_at_rest()
         calm["after"] = self._size_at_rest()
@@ -326,8 +331,15 @@ class Soak:
             time.sleep(0.005)
 
 
-def soak(settings: SoakSettings, progress: Callable[[float], None] = lambda _part: None) -> SoakReport:
-    """Run it. Raises `DeviceError` without JACK, `EngineError` when the session could not go on."""
+def soak(
+    settings: SoakSettings,
+    progress: Callable[[float], None] = lambda _part: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> SoakReport:
+    """Run it, until its hours are over or `stop` says so.
+
+    Raises `DeviceError` without JACK, `EngineError` when the session could not go on.
+    """
     with (
         tempfile.TemporaryDirectory() as folder,
         jack_without_hardware(period=1024, rate_hz=settings.rate_hz),
@@ -348,7 +360,7 @@ def soak(settings: SoakSettings, progress: Callable[[float], None] = lambda _par
                     midi=midi,
                 )
             )
-            return Soak(settings, session, auditor, Path(folder)).run(progress)
+            return Soak(settings, session, auditor, Path(folder)).run(progress, stop)
         finally:
             auditor.set_freewheel(False)
             time.sleep(0.1)

@@ -28,7 +28,12 @@ def soak(
     midi: Annotated[bool, typer.Option(help="Storms of MIDI.")] = True,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the report as JSON.")] = None,
 ) -> None:
-    """Play through a JACK server in freewheel while everything happens that can; ends with 1 when a check fails."""
+    """Play through a JACK server in freewheel while everything happens that can; ends with 1 when a check fails.
+
+    Ctrl-C ends it early, with a report of what there was.
+    """
+    import signal
+
     from rich.console import Console
     from rich.progress import Progress
 
@@ -42,9 +47,12 @@ def soak(
         hours, models, tuple(PluginSpec(uri) for uri in plugin or ()), seed=seed, faults=faults, midi=midi
     )
     console = Console(highlight=False)
+    stopped: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda one, _frame: stopped.append(one))
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"{hours:g} h of sound", total=1.0)
-        report = run(settings, lambda part: progress.update(task, completed=part))
+        report = run(settings, lambda part: progress.update(task, completed=part), lambda: bool(stopped))
     if out is not None:
         out.write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
     console.print(
