@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from realtime.commands import AsJson
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from realtime.plugins.scan import Finding
 
 app = typer.Typer(help="List, try, show and forgive plugins (LV2, VST3, Audio Unit).", no_args_is_help=True)
-_AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def register(parent: typer.Typer) -> None:
@@ -28,7 +29,7 @@ def register(parent: typer.Typer) -> None:
 
 @app.command("list")
 def list_plugins(
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
     everything: Annotated[bool, typer.Option("--all", help="Those too that cannot stand in a chain.")] = False,
 ) -> None:
     """List the installed plugins, and say why a broken one is broken. No plugin is loaded for it."""
@@ -72,7 +73,10 @@ def list_plugins(
 @app.command("scan")
 def scan_plugins(
     uris: Annotated[list[str] | None, typer.Argument(help="Plugins to try; none: every one installed.")] = None,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
+    progress: Annotated[
+        bool, typer.Option("--progress", help="Print a line on stderr as each trial begins: NUMBER OF-HOW-MANY URI.")
+    ] = False,
 ) -> None:
     """Try plugins in a process of their own, and black-list those that crash or hang."""
     from rich.console import Console
@@ -86,7 +90,13 @@ def scan_plugins(
     wanted = list(dict.fromkeys(uris)) if uris else [uri for uri in found if uri not in black_listed]
     status = Console(stderr=True, highlight=False, markup=False)
     with status.status("Trying plugins …") as shown:
-        findings = list(scan(wanted, begun=lambda uri: shown.update(f"Trying {uri}")))
+
+        def begun(uri: str) -> None:
+            shown.update(f"Trying {uri}")
+            if progress:
+                typer.echo(f"{wanted.index(uri) + 1} {len(wanted)} {uri}", err=True)
+
+        findings = list(scan(wanted, begun=begun))
     remember(findings)
     skipped = [] if uris else [uri for uri in found if uri in black_listed]
     if as_json:
@@ -111,16 +121,20 @@ def scan_plugins(
 @app.command("show")
 def show_plugin(
     uri: Annotated[str, typer.Argument(help="An LV2 URI, or the path of a .vst3 or .component.")],
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="One of its presets: every knob's value in it too. This loads it.")
+    ] = None,
 ) -> None:
     """Show what a plugin says of itself: its knobs, with their ranges, and its presets."""
     import dataclasses
 
     from realtime.errors import PluginError
     from realtime.plugins import blacklist
-    from realtime.plugins.loading import read_info
+    from realtime.plugins.loading import open_plugin, read_info
     from realtime.plugins.plugin import format_of
     from realtime.plugins.scan import remember, scan
+    from realtime.plugins.spec import PluginSpec
 
     black = blacklist.read().get(uri)
     if format_of(uri) == "LV2":
@@ -134,10 +148,18 @@ def show_plugin(
             raise PluginError(str(finding.problem))
         info = finding.info
     problem = black or info.problem
+    values: dict[str, float] = {}
+    if preset is not None:
+        if problem is not None:
+            raise PluginError(problem)
+        plugin = open_plugin(PluginSpec(uri, preset=preset), 48000, 1024)
+        values = {one.symbol: value for one, value in zip(info.parameters, plugin.values(), strict=True)}
+        plugin.close()
     if as_json:
-        typer.echo(json.dumps({**dataclasses.asdict(info), "problem": problem}, indent=2, ensure_ascii=False))
+        facts = {**dataclasses.asdict(info), "problem": problem, **({} if preset is None else {"values": values})}
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return
-    facts = _table(info.name, ("", ""))
+    summary = _table(info.name, ("", ""))
     for key, value in (
         ("URI", info.uri),
         ("format", info.format),
@@ -146,17 +168,18 @@ def show_plugin(
         ("licence", info.licence or "–"),
         ("channels", f"{info.inputs} in, {info.outputs} out"),
     ):
-        facts.add_row(key, value)
-    _print(facts)
-    knobs = _table("Parameters", ("Symbol", "Name", "From", "To", "Default", "Unit", "Values"))
+        summary.add_row(key, value)
+    _print(summary)
+    held = "Default" if preset is None else "In the preset"
+    knobs = _table("Parameters", ("Symbol", "Name", "From", "To", held, "Unit", "Values"))
     for one in info.parameters:
-        ends = (f"{one.minimum:g}", f"{one.maximum:g}", f"{one.default:g}")
+        ends = (f"{one.minimum:g}", f"{one.maximum:g}", f"{values.get(one.symbol, one.default):g}")
         knobs.add_row(one.symbol, one.name, *ends, one.unit, _values(one))
     _print(knobs)
     if info.presets:
         presets = _table("Presets", ("Label", "URI"))
-        for preset, label in info.presets:
-            presets.add_row(label, preset)
+        for name, label in info.presets:
+            presets.add_row(label, name)
         _print(presets)
     if problem is not None:
         typer.secho(problem, err=True, fg=typer.colors.YELLOW)

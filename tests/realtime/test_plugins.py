@@ -161,6 +161,23 @@ def test_show_names_every_knob_and_preset(app: typer.Typer, monkeypatch: pytest.
     assert isinstance(run(app, "show", "urn:nobody").exception, PluginError)
 
 
+def test_show_gives_the_values_of_a_preset(app: typer.Typer) -> None:
+    """With a preset `show` names each knob's value in it, which differs from preset to preset."""
+    values = [
+        json.loads(run(app, "show", f"{MDA}Leslie", "--preset", label, "--json").stdout)["values"]
+        for label in ("Fast", "Slow")
+    ]
+    assert set(values[0]) == set(values[1])
+    assert values[0] != values[1]
+
+
+def test_a_scan_tells_how_far_it_is(app: typer.Typer) -> None:
+    """With --progress a line on stderr counts each trial as it begins, and the JSON on stdout stays whole."""
+    done = run(app, "scan", f"{MDA}Leslie", f"{MDA}Delay", "--json", "--progress")
+    assert done.stderr.split() == ["1", "2", f"{MDA}Leslie", "2", "2", f"{MDA}Delay"]
+    assert len(json.loads(done.stdout)["plugins"]) == 2
+
+
 def test_the_format_is_seen_in_the_name() -> None:
     """A URI is an LV2, a path with a known ending a VST3 or an Audio Unit, and a prefix pedalboard's own."""
     uris = ("http://a/b", "urn:a", "/x/Y.vst3", "~/Y.vst3#Name", "/x/Y.component", "pedalboard:Gain")
