@@ -1,0 +1,71 @@
+"""Icons by name: our own SVG strokes in `gui/icons`, tinted with the theme. GUI thread; the drawings are kept.
+
+icon("power")                  text colour, dimmer where disabled
+icon("warning", "warn")        in the colour of a token
+app_icon()                     the application's own, in its own colours
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from PyQt6.QtCore import QByteArray, QRectF, Qt
+from PyQt6.QtGui import QIcon, QPainter, QPixmap
+from PyQt6.QtSvg import QSvgRenderer
+
+from gui import theme
+
+FOLDER = Path(__file__).parent / "icons"
+_SIZES = (16, 24, 32, 48, 64, 96)
+
+
+def names() -> tuple[str, ...]:
+    """Every icon there is, less the application's."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.svg") if path.stem != "app"))
+
+
+def icon(name: str, token: str = "text") -> QIcon:
+    """The icon in the colour of a theme's token, for the theme that is applied now."""
+    now = theme.current()
+    return _tinted(name, getattr(now, token), now.border)
+
+
+def pixmap(name: str, size: int, token: str = "text", ratio: float = 1.0) -> QPixmap:
+    """One picture of `size` logical pixels, sharp at the screen's ratio."""
+    drawn = _drawn(_source(name).replace("currentColor", getattr(theme.current(), token)), round(size * ratio))
+    drawn.setDevicePixelRatio(ratio)
+    return drawn
+
+
+@cache
+def app_icon() -> QIcon:
+    """The application's icon."""
+    made = QIcon()
+    for size in (*_SIZES, 128, 256):
+        made.addPixmap(_drawn(_source("app"), size))
+    return made
+
+
+@cache
+def _source(name: str) -> str:
+    return (FOLDER / f"{name}.svg").read_text(encoding="utf-8")
+
+
+@cache
+def _tinted(name: str, ink: str, disabled: str) -> QIcon:
+    made = QIcon()
+    for size in _SIZES:
+        made.addPixmap(_drawn(_source(name).replace("currentColor", ink), size))
+        made.addPixmap(_drawn(_source(name).replace("currentColor", disabled), size), QIcon.Mode.Disabled)
+    return made
+
+
+def _drawn(source: str, size: int) -> QPixmap:
+    picture = QPixmap(size, size)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    QSvgRenderer(QByteArray(source.encode())).render(painter, QRectF(0, 0, size, size))
+    painter.end()
+    return picture
