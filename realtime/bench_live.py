@@ -190,18 +190,25 @@ def _cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 
 
+def _parent_lives() -> bool:
+    """Whether the bench that started this process still runs: killed, it could not end us."""
+    parent = multiprocessing.parent_process()
+    return parent is not None and parent.is_alive()
+
+
 def _spin() -> None:
     """Keep a core busy (a process of its own)."""
     number = 0
-    while True:
-        number = (number * 1103515245 + 12345) & 0x7FFFFFFF
+    while _parent_lives():
+        for _ in range(1_000_000):
+            number = (number * 1103515245 + 12345) & 0x7FFFFFFF
 
 
 def _draw() -> None:
     """Repaint a picture thirty times a second, as a window would (a process of its own)."""
     picture = np.zeros((720, 1280), np.float32)
     sound = np.random.default_rng(0).standard_normal(4096).astype(np.float32)
-    while True:
+    while _parent_lives():
         began = time.perf_counter()
         column = np.abs(np.fft.rfft(sound))[:720]
         picture[:, :-1] = picture[:, 1:]

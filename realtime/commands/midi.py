@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
+from realtime.commands import AsJson
+
 app = typer.Typer(help="List MIDI ports, watch what one sends, list a SoundFont's instruments.", no_args_is_help=True)
 _LOOK_S = 0.01
 _NOTES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
-_AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def register(parent: typer.Typer) -> None:
@@ -21,7 +22,7 @@ def register(parent: typer.Typer) -> None:
 
 
 @app.command("ports")
-def list_ports(as_json: _AsJson = False) -> None:
+def list_ports(as_json: AsJson = False) -> None:
     """List the ports that send MIDI, by the names that --midi takes."""
     from realtime.midi import ports as midi
 
@@ -49,7 +50,7 @@ def monitor(
     port: Annotated[str | None, typer.Argument(help="The port, or a part of its name.")] = None,
     virtual: Annotated[str | None, typer.Option("--virtual", help="Make a port of this name instead.")] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", min=0.0, help="Stop after so long.")] = None,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print every message that a port sends, until Ctrl-C."""
     import time
@@ -74,7 +75,7 @@ def monitor(
 @app.command()
 def instruments(
     soundfont: Annotated[Path, typer.Argument(help="An .sf2 file.")],
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the instruments of a SoundFont by bank and program."""
     from realtime.midi import soundfont as fonts

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from realtime.commands import AsJson
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from realtime.package import Manifest
 
 app = typer.Typer(help="List, show, check and import model packages.", no_args_is_help=True)
-_AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def register(parent: typer.Typer) -> None:
@@ -27,7 +28,7 @@ def register(parent: typer.Typer) -> None:
 
 
 @app.command("list")
-def list_models(as_json: _AsJson = False) -> None:
+def list_models(as_json: AsJson = False) -> None:
     """List every model package that is found, and say why a broken one is broken."""
     from realtime.package import default_package_name, find_packages, package_folders
 
@@ -70,7 +71,7 @@ def list_models(as_json: _AsJson = False) -> None:
 
 @app.command("show")
 def show_model(
-    model: Annotated[str, typer.Argument(help="Name of a package, or its folder.")], as_json: _AsJson = False
+    model: Annotated[str, typer.Argument(help="Name of a package, or its folder.")], as_json: AsJson = False
 ) -> None:
     """Show everything that a package says of itself; its files are verified first."""
     from realtime.latency import latency
@@ -119,7 +120,7 @@ def show_model(
 @app.command("check")
 def check_models(
     models: Annotated[list[str] | None, typer.Argument(help="Names or folders; none: every package found.")] = None,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Replay each package's golden sound and compare; 1 when any is broken or sounds different."""
     from realtime.errors import RetimbreError

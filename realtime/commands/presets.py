@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from realtime.commands import AsJson
+
 if TYPE_CHECKING:
     from realtime.presets.library import Found, Preset
 
 app = typer.Typer(help="List, show and check presets and setlists.", no_args_is_help=True)
-_AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def register(parent: typer.Typer) -> None:
@@ -24,7 +25,7 @@ def register(parent: typer.Typer) -> None:
 
 
 @app.command("list")
-def list_(as_json: _AsJson = False) -> None:
+def list_(as_json: AsJson = False) -> None:
     """List every preset and setlist that is found, and say why a broken one is broken."""
     from rich.console import Console
     from rich.table import Table

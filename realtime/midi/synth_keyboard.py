@@ -78,18 +78,22 @@ class KeyboardSource:
         self.play([(0, b"\xff")], np.zeros(0, np.float32))
 
 
-def _note_0_hz(settings: SourceSettings) -> float:
-    return float(settings.tuning_hz * 2.0 ** ((settings.transpose_semitones - 69.0) / 12.0))
+def _shared_numbers(
+    sound: Any, level: float, settings: SourceSettings, rate_hz: int
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """What both sounds are told; sound: the module, which says where."""
+    numbers = np.zeros(sound.SETTINGS)
+    numbers[sound.RATE] = rate_hz
+    numbers[sound.LEVEL] = level * db_to_gain(settings.level_db)
+    numbers[sound.TUNING] = settings.tuning_hz * 2.0 ** ((settings.transpose_semitones - 69.0) / 12.0)
+    numbers[sound.BRIGHTNESS] = settings.brightness
+    return numbers
 
 
 def _pluck_numbers(settings: SourceSettings, rate_hz: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     from realtime.midi import synth_pluck as p
 
-    numbers = np.zeros(p.SETTINGS)
-    numbers[p.RATE] = rate_hz
-    numbers[p.LEVEL] = _PLUCK_LEVEL * db_to_gain(settings.level_db)
-    numbers[p.TUNING] = _note_0_hz(settings)
-    numbers[p.BRIGHTNESS] = settings.brightness
+    numbers = _shared_numbers(p, _PLUCK_LEVEL, settings, rate_hz)
     numbers[p.RING_S] = settings.ring_s
     numbers[p.RELEASE_S] = 3.0 * settings.release_ms / 1000.0
     return numbers
@@ -98,11 +102,7 @@ def _pluck_numbers(settings: SourceSettings, rate_hz: int) -> np.ndarray[tuple[i
 def _oscillator_numbers(settings: SourceSettings, rate_hz: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     from realtime.midi import synth_oscillator as o
 
-    numbers = np.zeros(o.SETTINGS)
-    numbers[o.RATE] = rate_hz
-    numbers[o.LEVEL] = _OSCILLATOR_LEVEL * db_to_gain(settings.level_db)
-    numbers[o.TUNING] = _note_0_hz(settings)
-    numbers[o.BRIGHTNESS] = settings.brightness
+    numbers = _shared_numbers(o, _OSCILLATOR_LEVEL, settings, rate_hz)
     numbers[o.WAVE] = {"saw": o.SAW, "square": o.SQUARE, "sine": o.SINE}[settings.wave]
     numbers[o.ATTACK_STEP] = 1000.0 / (settings.attack_ms * rate_hz)
     numbers[o.DECAY] = math.exp(_TENTH * 1000.0 / (settings.decay_ms * rate_hz))

@@ -19,32 +19,14 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from realtime.midi.synth_voices import (
-    CHANNEL,
-    FADE,
-    FADE_STEP,
-    FADING,
-    FREE,
-    GAIN,
-    LAST,
-    NOTE,
-    OWN,
-    RELEASED,
-    SMOOTH,
-    STAGE,
-    VELOCITY,
-    DoubleArray,
-    add_residue,
-    bent_semitones,
-    channel_gain,
-    take,
-)
+from realtime.midi import synth_voices as keys
+from realtime.midi.synth_voices import DoubleArray
 
 # An oscillator's own columns: frequency unbent, bend that GOAL was worked out for, cycles per sample now, their goal,
 # phase in cycles, envelope, whether it still rises, two memories and three factors of the filter, samples so far.
-BASE = OWN
-BENT, STEP, GOAL, PHASE, ENVELOPE, RISING, FILTER_1, FILTER_2, A1, A2, A3, COUNT = range(OWN + 1, OWN + 13)
-FIELDS = OWN + 13
+BASE = keys.OWN
+BENT, STEP, GOAL, PHASE, ENVELOPE, RISING, FILTER_1, FILTER_2, A1, A2, A3, COUNT = range(keys.OWN + 1, keys.OWN + 13)
+FIELDS = keys.OWN + 13
 # Places in the settings. TUNING: Hz of note 0, transposition included; the times as factors or steps per sample.
 RATE, LEVEL, TUNING, BRIGHTNESS, WAVE, ATTACK_STEP, DECAY, SUSTAIN, RELEASE, SETTINGS = range(10)
 SAW, SQUARE, SINE = 0.0, 1.0, 2.0
@@ -80,10 +62,10 @@ def _aim(voice: DoubleArray, bent: float, rate: float) -> None:
 def _strike(slot: int, voices: DoubleArray, channels: DoubleArray, s: DoubleArray) -> None:
     """Make slot's oscillator ready to begin."""
     voice = voices[slot]
-    voice[BASE] = s[TUNING] * 2.0 ** (voice[NOTE] / 12.0)
-    _aim(voice, bent_semitones(int(voice[CHANNEL]), channels), s[RATE])
+    voice[BASE] = s[TUNING] * 2.0 ** (voice[keys.NOTE] / 12.0)
+    _aim(voice, keys.bent_semitones(int(voice[keys.CHANNEL]), channels), s[RATE])
     voice[STEP] = voice[GOAL]
-    voice[GAIN] = channel_gain(int(voice[CHANNEL]), channels)
+    voice[keys.GAIN] = keys.channel_gain(int(voice[keys.CHANNEL]), channels)
     voice[RISING] = 1.0
     # A saw begins where it crosses zero.
     voice[PHASE] = 0.5 if s[WAVE] == SAW else 0.0
@@ -100,19 +82,19 @@ def _render(
 ) -> None:
     """Add slot's sound to `out`."""
     voice = voices[slot]
-    rate, smooth, wave = s[RATE], bank[SMOOTH], s[WAVE]
-    bent = bent_semitones(int(voice[CHANNEL]), channels)
+    rate, smooth, wave = s[RATE], bank[keys.SMOOTH], s[WAVE]
+    bent = keys.bent_semitones(int(voice[keys.CHANNEL]), channels)
     if bent != voice[BENT]:
         _aim(voice, bent, rate)
-    velocity = voice[VELOCITY]
+    velocity = voice[keys.VELOCITY]
     loudness = s[LEVEL] * velocity**1.6
-    gain_goal = channel_gain(int(voice[CHANNEL]), channels)
-    released, fading = voice[STAGE] == RELEASED, voice[STAGE] == FADING
+    gain_goal = keys.channel_gain(int(voice[keys.CHANNEL]), channels)
+    released, fading = voice[keys.STAGE] == keys.RELEASED, voice[keys.STAGE] == keys.FADING
     # Octaves above 100 Hz where the filter closes, without the envelope's part.
     octaves = 1.0 + 5.5 * s[BRIGHTNESS] + 0.5 * math.log2(max(voice[BASE], 1.0) / 220.0)
     step, goal, phase = voice[STEP], voice[GOAL], voice[PHASE]
     envelope, rising = voice[ENVELOPE], voice[RISING] > 0.0
-    gain, fade = voice[GAIN], voice[FADE]
+    gain, fade = voice[keys.GAIN], voice[keys.FADE]
     f1, f2 = voice[FILTER_1], voice[FILTER_2]
     a1, a2, a3, count = voice[A1], voice[A2], voice[A3], int(voice[COUNT])
     last = 0.0
@@ -156,19 +138,19 @@ def _render(
             envelope = s[SUSTAIN] + (envelope - s[SUSTAIN]) * s[DECAY]
         gain += smooth * (gain_goal - gain)
         if fading:
-            fade -= bank[FADE_STEP]
+            fade -= bank[keys.FADE_STEP]
             if fade <= 0.0:
-                voice[STAGE] = FREE
+                voice[keys.STAGE] = keys.FREE
                 break
         if not rising and envelope < _SILENT:
-            voice[STAGE] = FREE
+            voice[keys.STAGE] = keys.FREE
             break
         last = value * envelope * loudness * gain * fade
         out[n] += np.float32(last)
     voice[STEP], voice[PHASE], voice[ENVELOPE] = step, phase, envelope
     # A key let go during the attack does not rise on.
     voice[RISING] = 1.0 if rising and not released else 0.0
-    voice[GAIN], voice[FADE], voice[FILTER_1], voice[FILTER_2], voice[LAST] = gain, fade, f1, f2, last
+    voice[keys.GAIN], voice[keys.FADE], voice[FILTER_1], voice[FILTER_2], voice[keys.LAST] = gain, fade, f1, f2, last
     voice[A1], voice[A2], voice[A3], voice[COUNT] = a1, a2, a3, count
 
 
@@ -177,9 +159,9 @@ def _render_all(
     voices: DoubleArray, channels: DoubleArray, bank: DoubleArray, s: DoubleArray, out: npt.NDArray[np.float32]
 ) -> None:
     for slot in range(voices.shape[0]):
-        if voices[slot, STAGE] != FREE:
+        if voices[slot, keys.STAGE] != keys.FREE:
             _render(slot, voices, channels, bank, s, out)
-    add_residue(out, bank)
+    keys.add_residue(out, bank)
 
 
 # Python's lock is kept: given up in the audio thread, it might be had back only after another's turn.
@@ -204,7 +186,7 @@ def play_oscillator(
         if end > begin:
             _render_all(voices, channels, bank, s, out[begin:end])
             begin = end
-        slot = take(events[k, 1], events[k, 2], events[k, 3], channels, voices, bank)
+        slot = keys.take(events[k, 1], events[k, 2], events[k, 3], channels, voices, bank)
         if slot >= 0:
             _strike(slot, voices, channels, s)
     if begin < out.size:

@@ -22,36 +22,17 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from realtime.midi.synth_voices import (
-    CHANNEL,
-    FADE,
-    FADE_STEP,
-    FADING,
-    FREE,
-    GAIN,
-    LAST,
-    NOTE,
-    NOTES,
-    OWN,
-    RELEASED,
-    SMOOTH,
-    STAGE,
-    VELOCITY,
-    DoubleArray,
-    add_residue,
-    bent_semitones,
-    channel_gain,
-    take,
-)
+from realtime.midi import synth_voices as keys
+from realtime.midi.synth_voices import DoubleArray
 
 # A pluck's own columns: base frequency, bend that DELAY was worked out for, delay now, its goal, loop gain now, its
 # goal while held, low-pass, its memory, write position, samples since the pluck, period, two low-passes of the pluck,
 # the last noise, the noise generator, the loudest of late.
-BASE = OWN
+BASE = keys.OWN
 BENT, DELAY, GOAL, LOOP, RING, POLE, MEMORY, WRITE, COUNT, PERIOD, ROUND_1, ROUND_2, NOISE, SEED, PEAK = range(
-    OWN + 1, OWN + 16
+    keys.OWN + 1, keys.OWN + 16
 )
-FIELDS = OWN + 16
+FIELDS = keys.OWN + 16
 # Places in the settings. TUNING: Hz of note 0, transposition included.
 RATE, LEVEL, TUNING, BRIGHTNESS, RING_S, RELEASE_S, SETTINGS = range(7)
 
@@ -101,7 +82,7 @@ def _pluck(
     """Make slot's string ready to be plucked."""
     voice = voices[slot]
     rate = s[RATE]
-    hz = _limited_hz(s[TUNING] * 2.0 ** (voice[NOTE] / 12.0), rate)
+    hz = _limited_hz(s[TUNING] * 2.0 ** (voice[keys.NOTE] / 12.0), rate)
     # High strings ring shorter.
     ring = s[RING_S] * math.sqrt(220.0 / hz)
     bright = ring * 0.02 * 25.0 ** s[BRIGHTNESS]
@@ -119,11 +100,11 @@ def _pluck(
     voice[BASE], voice[POLE] = hz, low
     # Below 1, or a constant would grow in the loop.
     voice[RING] = voice[LOOP] = min(loop_gain / _low_pass(low, omega)[0], 0.99998)
-    _aim(voice, bent_semitones(int(voice[CHANNEL]), channels), rate)
+    _aim(voice, keys.bent_semitones(int(voice[keys.CHANNEL]), channels), rate)
     voice[DELAY] = voice[GOAL]
     voice[PERIOD] = rate / hz
-    voice[GAIN] = channel_gain(int(voice[CHANNEL]), channels)
-    voice[SEED] = (bank[NOTES] * 7919.0) % 2147483646.0 + 1.0
+    voice[keys.GAIN] = keys.channel_gain(int(voice[keys.CHANNEL]), channels)
+    voice[SEED] = (bank[keys.NOTES] * 7919.0) % 2147483646.0 + 1.0
     voice[PEAK] = 1.0
     lines[slot, :] = 0.0
 
@@ -141,23 +122,23 @@ def _render(
     """Add slot's sound to `out`."""
     voice, line = voices[slot], lines[slot]
     mask = line.size - 1
-    rate, smooth = s[RATE], bank[SMOOTH]
-    bent = bent_semitones(int(voice[CHANNEL]), channels)
+    rate, smooth = s[RATE], bank[keys.SMOOTH]
+    bent = keys.bent_semitones(int(voice[keys.CHANNEL]), channels)
     if bent != voice[BENT]:
         _aim(voice, bent, rate)
-    velocity = voice[VELOCITY]
+    velocity = voice[keys.VELOCITY]
     loudness = s[LEVEL] * velocity**1.6
-    gain_goal = channel_gain(int(voice[CHANNEL]), channels)
+    gain_goal = keys.channel_gain(int(voice[keys.CHANNEL]), channels)
     loop_goal = voice[RING]
-    if voice[STAGE] == RELEASED:
+    if voice[keys.STAGE] == keys.RELEASED:
         loop_goal *= 10.0 ** (-3.0 / (voice[BASE] * s[RELEASE_S]))
-    fading = voice[STAGE] == FADING
+    fading = voice[keys.STAGE] == keys.FADING
     opened = (300.0 + 6000.0 * velocity**1.5 * (0.25 + s[BRIGHTNESS])) + 2.0 * voice[BASE]
     rounding = 1.0 - math.exp(-2.0 * math.pi * min(opened, 0.45 * rate) / rate)
     period = voice[PERIOD]
     released_at = _PLACE * period
     delay, goal = voice[DELAY], voice[GOAL]
-    loop, gain, fade = voice[LOOP], voice[GAIN], voice[FADE]
+    loop, gain, fade = voice[LOOP], voice[keys.GAIN], voice[keys.FADE]
     memory, pole = voice[MEMORY], voice[POLE]
     write, count = int(voice[WRITE]), voice[COUNT]
     one, two, noise, seed = voice[ROUND_1], voice[ROUND_2], voice[NOISE], np.int64(voice[SEED])
@@ -218,20 +199,20 @@ def _render(
         loop += smooth * (loop_goal - loop)
         gain += smooth * (gain_goal - gain)
         if fading:
-            fade -= bank[FADE_STEP]
+            fade -= bank[keys.FADE_STEP]
             if fade <= 0.0:
-                voice[STAGE] = FREE
+                voice[keys.STAGE] = keys.FREE
                 break
         peak = max(peak * peak_fall, abs(value))
         if peak < _SILENT and count > 2.0 * period:
-            voice[STAGE] = FREE
+            voice[keys.STAGE] = keys.FREE
             break
         last = value * loudness * gain * fade
         out[n] += np.float32(last)
-    voice[DELAY], voice[LOOP], voice[GAIN], voice[FADE] = delay, loop, gain, fade
+    voice[DELAY], voice[LOOP], voice[keys.GAIN], voice[keys.FADE] = delay, loop, gain, fade
     voice[MEMORY], voice[WRITE], voice[COUNT] = memory, write & mask, count
     voice[ROUND_1], voice[ROUND_2], voice[NOISE], voice[SEED] = one, two, noise, seed
-    voice[PEAK], voice[LAST] = peak, last
+    voice[PEAK], voice[keys.LAST] = peak, last
 
 
 @njit(cache=True, nogil=True)
@@ -244,9 +225,9 @@ def _render_all(
     out: npt.NDArray[np.float32],
 ) -> None:
     for slot in range(voices.shape[0]):
-        if voices[slot, STAGE] != FREE:
+        if voices[slot, keys.STAGE] != keys.FREE:
             _render(slot, voices, lines, channels, bank, s, out)
-    add_residue(out, bank)
+    keys.add_residue(out, bank)
 
 
 # Python's lock is kept: given up in the audio thread, it might be had back only after another's turn.
@@ -273,7 +254,7 @@ def play_pluck(
         if end > begin:
             _render_all(voices, lines, channels, bank, s, out[begin:end])
             begin = end
-        slot = take(events[k, 1], events[k, 2], events[k, 3], channels, voices, bank)
+        slot = keys.take(events[k, 1], events[k, 2], events[k, 3], channels, voices, bank)
         if slot >= 0:
             _pluck(slot, voices, lines, channels, bank, s)
     if begin < out.size:

@@ -16,21 +16,8 @@ from realtime.nam.fields import Fields
 from realtime.nam.graph import build_graph
 from realtime.nam.nets import WaveNet, read_network
 from tests.realtime import nam_reference
-from tests.realtime.nam_files import CURVES, GOLDEN, capture, golden, play, wavenets
+from tests.realtime.nam_files import CURVES, GOLDEN, NAMES, capture, golden, play, wavenets
 
-NAMES = (
-    "nano",
-    "a2_lite",
-    "gated",
-    "curves",
-    "films",
-    "condition",
-    "lstm",
-    "convnet",
-    "linear",
-    "sequential",
-    "container",
-)
 CLOSE = 1e-5  # of what torch gives, absolutely; a capture's peak is about 1
 LAYER = {
     "input_size": 1, "condition_size": 1, "channels": 2, "kernel_size": 2, "dilations": [1, 3], "activation": "Tanh",
