@@ -23,6 +23,25 @@ find_python() {
   stop "no Python 3.11 or newer was found: install it (Debian: apt install python3 python3-venv) or name it, PYTHON=… $0"
 }
 
+# Prints the Debian packages of the libraries that Qt loads and this machine lacks.
+missing_window_libraries() {
+  "$1" - <<'PYTHON'
+import ctypes
+wanted = {
+    "libEGL.so.1": "libegl1", "libGL.so.1": "libgl1", "libfontconfig.so.1": "libfontconfig1", "libdbus-1.so.3": "libdbus-1-3",
+    "libglib-2.0.so.0": "libglib2.0-0", "libxkbcommon.so.0": "libxkbcommon0", "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
+    "libxcb-cursor.so.0": "libxcb-cursor0", "libxcb-icccm.so.4": "libxcb-icccm4", "libxcb-image.so.0": "libxcb-image0",
+    "libxcb-keysyms.so.1": "libxcb-keysyms1", "libxcb-randr.so.0": "libxcb-randr0", "libxcb-shape.so.0": "libxcb-shape0",
+    "libxcb-render-util.so.0": "libxcb-render-util0", "libxcb-xkb.so.1": "libxcb-xkb1", "libxcb-sync.so.1": "libxcb-sync1",
+}
+for library, package in wanted.items():
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        print(package)
+PYTHON
+}
+
 # Prints the Debian packages that are missing for the given purpose, found by what they bring, not by their names.
 missing_packages() {
   local python=$1 purpose=$2
@@ -36,6 +55,11 @@ missing_packages() {
       "$python" -c 'import ctypes; ctypes.CDLL("liblilv-0.so.0")' 2>/dev/null || echo liblilv-0-0
       [ -f /usr/share/sounds/sf2/TimGM6mb.sf2 ] || echo timgm6mb-soundfont
       find /usr/lib/lv2 /usr/local/lib/lv2 -name manifest.ttl -path '*/mda.lv2/*' 2>/dev/null | grep -q . || echo mda-lv2
+      # What Qt's window needs, a screen that nobody sees to open it on, and a hand that types and clicks.
+      missing_window_libraries "$python"
+      command -v Xvfb >/dev/null || echo xvfb
+      command -v xdotool >/dev/null || echo xdotool
+      find /usr/share/fonts /usr/local/share/fonts -name '*.ttf' 2>/dev/null | grep -q . || echo fonts-dejavu-core
     fi
   fi
   "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
