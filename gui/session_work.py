@@ -1,0 +1,375 @@
+"""What is done on the session thread: every wish of the player, whether the power is on or off.
+
+    power on    wish ──▶ LiveSession, which remembers it and tells the engine
+    power off   wish ──▶ `wanted`, which is opened when the power comes on
+    after each wish and tick: Seen ──▶ the bridge, when something of it changed
+
+Every method runs on the session thread (`gui.session_thread`) and may block there. A `RetimbreError` becomes a notice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gui.live_state import Notice, Place, Power, Severity
+from realtime.errors import EngineError, RetimbreError
+from realtime.live_session import LiveSession
+from realtime.messages import Event, MidiSettings, Running, StreamSettings
+from realtime.presets.library import resolve_preset, write_preset
+from realtime.presets.preset import Preset
+from realtime.presets.setlist import Setlist
+
+if TYPE_CHECKING:
+    from realtime.device_watch import DeviceWatch
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The session at one moment; `applied`: the last change of controls that it was given."""
+
+    settings: StreamSettings
+    power: Power = "off"
+    running: Running | None = None
+    targets: tuple[str, ...] = ()
+    preset: str = ""
+    setlist: Setlist | None = None
+    position: int = 0
+    muted: bool = False
+    recording: Path | None = None
+    learning: str | None = None
+    applied: int = 0
+    busy: str = ""
+
+
+class SessionWork:
+    """The live session and what is wanted of it."""
+
+    def __init__(self, session: LiveSession, wanted: StreamSettings, tell: Callable[[object], None]) -> None:
+        """tell: takes `Seen`, `Notice` and `Event` to the bridge."""
+        self.session = session
+        self.wanted = wanted
+        self.on = False
+        self.preset = ""
+        self.setlist: Setlist | None = None
+        self.position = 0
+        self.learning: str | None = None
+        self.applied = 0
+        self._targets: tuple[str, ...] = ()
+        self._targets_of = ""
+        self._only_file = False  # the stream is open for the sake of a file that plays
+        self._watch: DeviceWatch | None = None
+        self._recording: Path | None = None
+        self._tell = tell
+        self._seen: Seen | None = None
+
+    def do(self, wish: Callable[[], None], place: Place = "everywhere") -> None:
+        """Fulfil one wish; what cannot be had becomes a notice in `place`."""
+        try:
+            wish()
+        except RetimbreError as error:
+            self.say(str(error), place, "error")
+        self.report()
+
+    def say(self, text: str, place: Place = "everywhere", severity: Severity = "info") -> None:
+        """One sentence for the player."""
+        self._tell(Notice(text, place, severity))
+
+    def tick(self) -> None:
+        """Look after the stream."""
+        if self.on:
+            for event in self.session.tick():
+                self._take(event)
+        if self._watch is not None and (found := self._watch.poll()) is not None:
+            self._tell(found)
+        self.report()
+
+    def report(self) -> None:
+        """Tell what is, where it is not what was told."""
+        seen = self._look()
+        if self._recording is not None and seen.recording != self._recording:
+            self._tell(self._recording)
+        self._recording = seen.recording
+        if seen != self._seen:
+            self._seen = seen
+            self._tell(seen)
+
+    def _look(self) -> Seen:
+        if not self.on:
+            return Seen(
+                settings=self.wanted, targets=self._off_targets(), preset=self.preset, setlist=self.setlist,
+                position=self.position, applied=self.applied,
+            )  # fmt: skip
+        state = self.session.state()
+        settings = self.session.settings
+        assert settings is not None
+        return Seen(
+            settings=settings, power="waiting" if self.session.waiting else "on", running=self.session.running,
+            targets=state.targets, preset=state.preset, setlist=self.setlist, position=state.position,
+            muted=state.muted, recording=state.recording, learning=self.learning, applied=self.applied,
+        )  # fmt: skip
+
+    def _off_targets(self) -> tuple[str, ...]:
+        model = self.wanted.model
+        if model != self._targets_of:
+            from realtime.package import resolve
+
+            self._targets_of, self._targets = model, ()
+            try:
+                self._targets = tuple(target.name for target in resolve(model).manifest.targets)
+            except RetimbreError as error:
+                self.say(str(error), "play", "warning")
+        return self._targets
+
+    def _take(self, event: Event) -> None:
+        if event.kind == "learnt":
+            self.learning = None
+        if event.kind == "file" and self._only_file:
+            self.off()
+        self._tell(event)
+
+    # power and stream
+
+    def power(self, on: bool) -> None:
+        """Open the stream, or end it."""
+        if on and not self.on:
+            self.session.open(replace(self.wanted, record=None), self.preset)
+            self.on = True
+        elif not on:
+            self.off()
+
+    def off(self) -> None:
+        """End the stream; what it has become is what is wanted next time."""
+        if not self.on:
+            return
+        state, settings = self.session.state(), self.session.settings
+        assert settings is not None
+        self.on = self._only_file = False
+        self.wanted, self.preset, self.position = replace(settings, record=None), state.preset, state.position
+        self.learning = None
+        problem = self.session.close()
+        if problem:
+            self.say(problem, "play", "warning")
+
+    def change_stream(self, **fields: Any) -> None:
+        """Other devices, block, rate …; a stream that runs is opened again."""
+        if self.on:
+            self.session.change_stream(**fields)
+        else:
+            self.wanted = replace(self.wanted, **fields)
+
+    # sound
+
+    def change_controls(self, changes: Mapping[str, Any], number: int) -> None:
+        """Turn controls; `number` says which change this is."""
+        self.applied = number
+        if self.on:
+            self.session.change_controls(changes)
+        else:
+            self.wanted = replace(self.wanted, controls=self.wanted.controls.with_changes(**changes))
+
+    def load_model(self, name: str) -> None:
+        """Play through another model."""
+        if self.on:
+            self.session.load_model(name)
+            return
+        self.wanted = replace(self.wanted, model=name, controls=replace(self.wanted.controls, target=None))
+        self.preset = ""
+
+    def load_preset(self, which: str | int) -> None:
+        """Play as a preset says, by its name or its place in the setlist."""
+        if self.on:
+            self.session.load_preset(which)
+            return
+        if isinstance(which, int):
+            songs = self._songs()
+            place = songs.place_of(which)
+            self._use(resolve_preset(songs.presets[place - 1]))
+            self.position = place
+            return
+        self._use(resolve_preset(which))
+        if self.setlist is not None and which in self.setlist.presets:
+            self.position = self.setlist.place_of(which, self.position)
+
+    def step_preset(self, by: int) -> None:
+        """Go so many places on in the setlist."""
+        songs = self._songs()
+        if self.on:
+            self.session.step_preset(by)
+        elif (place := songs.step(self.position, by)) != self.position:
+            self.load_preset(place)
+
+    def _songs(self) -> Setlist:
+        if self.setlist is None:
+            raise EngineError("There is no setlist yet: choose or make one under Setlist.")
+        return self.setlist
+
+    def _use(self, preset: Preset) -> None:
+        now = self.wanted
+        found = preset.resolved(now.midi)
+        midi = found.midi if now.midi is not None else None
+        if midi is not None and now.midi is not None:
+            midi = replace(midi, source=midi.source or now.midi.source)
+        self.wanted = replace(
+            now, model=found.model, controls=found.controls, before=found.before, after=found.after, midi=midi
+        )
+        self.preset = preset.name
+
+    def save_preset(self, name: str) -> None:
+        """Keep what is set as a preset of this name."""
+        if self.on:
+            path = self.session.save_preset(name)
+        else:
+            path = write_preset(Preset.of(name, self.wanted, self._off_targets()))
+            self.preset = name
+        self.say(f"Kept as the preset {path.stem}.", "everywhere", "info")
+
+    def set_setlist(self, setlist: Setlist | None) -> None:
+        """Step through these presets."""
+        self.setlist, self.position = setlist, 0
+        self.session.set_setlist(setlist)
+
+    def mute(self, muted: bool) -> None:
+        """Silence the output, or let it sound."""
+        self._need_power("mute")
+        self.session.mute(muted)
+
+    def panic(self) -> None:
+        """Every note off, and a moment of silence."""
+        if self.on:
+            self.session.panic()
+
+    # recording
+
+    def record(self, folder: Path, sides: Any) -> None:
+        """Begin a take in `folder`."""
+        self._need_power("record")
+        settings = self.session.settings
+        assert settings is not None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EngineError(
+                f"The folder of takes {folder} cannot be made ({error.strerror or error}): choose another."
+            ) from None
+        self.session.record(take_name(folder, settings.model), sides)
+
+    def stop_recording(self) -> None:
+        """End the take."""
+        if self.on:
+            problem = self.session.record(None)
+            if problem:
+                self.say(problem, "play", "warning")
+
+    # files, measuring, devices
+
+    def play_file(self, path: Path, to: Any, loop: bool, from_s: float) -> None:
+        """Play a sound file behind the model or into it; without power only the file sounds."""
+        from realtime.messages import PlayedFile
+
+        file = PlayedFile(path, to, loop, from_s)
+        if not self.on:
+            self.session.open(replace(self.wanted, record=None, file=file), self.preset)
+            self.on = True
+            self._only_file = to == "output"
+            if self._only_file:
+                self.session.mute(True)
+            return
+        self.session.play_file(file)
+
+    def stop_file(self) -> None:
+        """End the file that plays."""
+        if self.on:
+            self.session.play_file(None)
+            if self._only_file:
+                self.off()
+
+    def measure(self, events: int) -> None:
+        """Begin to measure the latency through a loop outside."""
+        self._need_power("measure the latency")
+        self.session.host.measure(events)
+
+    def look_for_devices(self) -> None:
+        """Ask for the sound cards and MIDI ports; `tick` tells of them."""
+        if self._watch is None:
+            from realtime.device_watch import DeviceWatch  # late: only those who look for devices need its process
+
+            self._watch = DeviceWatch()
+        self._watch.ask()
+
+    def end(self) -> None:
+        """The last work: end the stream and the children."""
+        self.off()
+        if self._watch is not None:
+            self._watch.close()
+
+    # MIDI
+
+    def set_midi(self, midi: MidiSettings | None) -> None:
+        """Other MIDI, or none."""
+        if self.on:
+            self.session.set_midi(midi)
+        else:
+            self.wanted = replace(self.wanted, midi=midi)
+
+    def send_midi(self, message: bytes) -> None:
+        """A message as if it had come from the port."""
+        if self.on:
+            self.session.send_midi(message)
+
+    def learn(self, control: str | None) -> None:
+        """Bind a control to the next controller that moves."""
+        if control is not None:
+            self._need_power("learn MIDI")
+        self.learning = None
+        if self.on:
+            self.session.learn(control)
+            self.learning = control
+
+    def forget(self, control: str) -> None:
+        """Take a control's bindings away."""
+        if self.on:
+            self.session.forget(control)
+        elif self.wanted.midi is not None:
+            bindings = self.wanted.midi.map.without(control)
+            self.wanted = replace(self.wanted, midi=replace(self.wanted.midi, map=bindings))
+
+    # plugins
+
+    def set_plugins(self, before: Any, after: Any) -> None:
+        """Other plugins around the model."""
+        if self.on:
+            self.session.set_plugins(before, after)
+        else:
+            self.wanted = replace(self.wanted, before=tuple(before), after=tuple(after))
+
+    def change_plugin(self, side: Any, index: int, name: str, value: float) -> None:
+        """Turn a parameter of a plugin, or its bypass."""
+        if self.on and name == "bypass":
+            self.session.set_plugin_bypass(side, index, value >= 0.5)
+            return
+        if self.on:
+            self.session.set_plugin_parameter(side, index, name, value)
+            return
+        specs = list(getattr(self.wanted, side))
+        if index < len(specs):
+            one = specs[index]
+            specs[index] = replace(one, bypass=value >= 0.5) if name == "bypass" else one.with_parameter(name, value)
+            sides: dict[str, Any] = {side: tuple(specs)}
+            self.wanted = replace(self.wanted, **sides)
+
+    def _need_power(self, what: str) -> None:
+        if not self.on:
+            raise EngineError(f"To {what}, turn the power on first.")
+
+
+def take_name(folder: Path, model: str) -> Path:
+    """The next take: NNN model date.wav, one more than the highest number there."""
+    highest = 0
+    for path in folder.glob("[0-9][0-9][0-9]*.wav"):
+        number = path.name.split(" ", 1)[0]
+        highest = max(highest, int(number)) if number.isdecimal() else highest
+    return folder / f"{highest + 1:03d} {Path(model).stem} {time.strftime('%Y-%m-%d %H-%M-%S')}.wav"
