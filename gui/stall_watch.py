@@ -1,0 +1,86 @@
+"""Watches that no event keeps the GUI thread busy: processor time of each, told when it passes the limit.
+
+    WatchedApplication.notify(receiver, event)   [ thread time before | the event | thread time after ]
+
+Time of the thread is counted, not of the clock, so that another program that takes the processor is not blamed on us;
+waiting is found by `blocked`, which compares both where asked. An event in which another event loop ran (a drag, a
+dialogue) counts only what it did itself. Used by every test, and by `retimbre gui --watch-stalls`. GUI thread.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from PyQt6.QtCore import QEvent, QObject, QThread
+from PyQt6.QtWidgets import QApplication
+
+LIMIT_S: Final = 0.016
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """An event that took too long: who got it, of what kind, seconds of the thread and of the clock."""
+
+    receiver: str
+    event: str
+    thread_s: float
+    clock_s: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.event} of {self.receiver}: {1e3 * self.thread_s:.1f} ms of the GUI thread "
+            f"({1e3 * self.clock_s:.1f} ms by the clock)"
+        )
+
+
+class WatchedApplication(QApplication):
+    """An application that times each of its events."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        """arguments: the command line, as for `QApplication`."""
+        super().__init__(arguments)
+        self.stalls: list[Stall] = []
+        self.limit_s = LIMIT_S
+        self.without_collection = False
+        """Whether time of the garbage collector is not counted: a test's heap is not the app's."""
+        self._collecting_s = 0.0
+        self._collected_s = 0.0
+        self._depth = 0
+        self._inner_s = 0.0  # of events in loops within the one that is timed
+        gc.callbacks.append(self._watch_collection)
+
+    def notify(self, receiver: QObject | None, event: QEvent | None) -> bool:
+        """Deliver one event, and note when it took too long."""
+        thread = QThread.currentThread()
+        level = thread.loopLevel() if thread is not None else 0
+        if self._depth > 0 and level <= self._level:
+            return super().notify(receiver, event)  # sent from within another event, which is timed
+        outer_level, outer_inner = (self._level, self._inner_s) if self._depth else (0, 0.0)
+        self._level, self._inner_s = level, 0.0
+        self._depth += 1
+        kind = event.type() if event is not None else None
+        who = type(receiver).__name__
+        clock, begin, collected = time.perf_counter(), time.thread_time(), self._collected_s
+        try:
+            return super().notify(receiver, event)
+        finally:
+            took = time.thread_time() - begin
+            if self.without_collection:
+                took -= self._collected_s - collected
+            own = took - self._inner_s
+            self._depth -= 1
+            self._level, self._inner_s = outer_level, outer_inner + took
+            if own > self.limit_s:
+                name = kind.name if isinstance(kind, QEvent.Type) else str(kind)
+                self.stalls.append(Stall(who, name, own, time.perf_counter() - clock))
+
+    _level = 0
+
+    def _watch_collection(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "start":
+            self._collecting_s = time.thread_time()
+        else:
+            self._collected_s += time.thread_time() - self._collecting_s

@@ -1,0 +1,122 @@
+"""What the tests of the app share: an application that times its events, and bridges with and without an engine.
+
+`quiet_bridge` has the power off and no engine process; `bridge` plays the package `identity` on a real JACK server of
+its own (slow: use it where only the real thing will do). Every test fails on a Qt warning, a stray log line, an
+exception in a slot or thread, and an event that takes the GUI thread longer than 16 ms of its own time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("QT_ENABLE_HIGHDPI_SCALING", "0")
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
+    from gui.bridge import Bridge
+    from gui.memory import Memory
+    from gui.stall_watch import WatchedApplication
+
+
+@pytest.fixture(scope="session")
+def qapp_cls() -> type[WatchedApplication]:
+    """Time every event."""
+    from gui.stall_watch import WatchedApplication
+
+    return WatchedApplication
+
+
+@pytest.fixture(scope="session")
+def qapp(qapp_args: list[str], qapp_cls: type[WatchedApplication], pytestconfig: Any) -> Iterator[WatchedApplication]:
+    """The application, dressed, with its fonts loaded: finding them takes longer than any event may."""
+    from PyQt6.QtWidgets import QApplication, QLabel
+
+    from gui import theme
+
+    app = QApplication.instance() or qapp_cls(qapp_args)
+    app.setApplicationName("retimbre-tests")
+    theme.apply(app, "dark")
+    label = QLabel("Warm ♯ ♭ → °")
+    label.grab()
+    app.without_collection = True
+    yield app
+    app.stalls.clear()
+
+
+@pytest.fixture(autouse=True)
+def calm(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test in which an event kept the GUI thread, or anything was logged as a warning.
+
+    A test whose subject is just that empties `qapp.stalls` itself.
+    """
+    if "qapp" not in request.fixturenames and "qtbot" not in request.fixturenames:
+        yield
+        return
+    app = request.getfixturevalue("qapp")
+    app.stalls.clear()
+    yield
+    stalls, app.stalls = [str(stall) for stall in app.stalls], []
+    logged = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert not stalls, "\n".join(stalls)
+    assert not logged, "\n".join(logged)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Memory]:
+    """A memory in a file of the test's own."""
+    from gui.memory import Memory
+
+    kept = Memory(tmp_path / "memory" / "desktop.json")
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def notices() -> list[Any]:
+    """Every notice of the bridges of this test, in order."""
+    return []
+
+
+@pytest.fixture
+def make_bridge(qtbot: QtBot, tmp_path: Path, notices: list[Any]) -> Iterator[Callable[..., Bridge]]:
+    """Make bridges, `make_bridge(model="identity", session=None, **settings)`, which end with the test."""
+    from gui.bridge import Bridge
+    from realtime.messages import StreamSettings
+
+    made: list[Bridge] = []
+
+    def make(model: str = "identity", *, session: Any = None, **settings: Any) -> Bridge:
+        bridge = Bridge(StreamSettings(model, **settings), session=session)
+        bridge.takes_folder = tmp_path / "takes"
+        bridge.noticed.connect(notices.append)
+        made.append(bridge)
+        return bridge
+
+    yield make
+    for bridge in made:
+        bridge.close()
+        bridge.deleteLater()
+
+
+@pytest.fixture
+def quiet_bridge(make_bridge: Callable[..., Bridge]) -> Bridge:
+    """A bridge whose power is off: no engine process; the model is `voice`, which has six targets."""
+    return make_bridge("voice")
+
+
+@pytest.fixture
+def bridge(make_bridge: Callable[..., Bridge], jack_server: Callable[..., Any], qtbot: QtBot) -> Bridge:
+    """A bridge that plays `identity` from JACK's loopback to it, power on."""
+    jack_server(period=128, sample_rate=48000)
+    playing = make_bridge(input="loopback", output="loopback", output_channel=2, headphones=True)
+    playing.set_power(True)
+    qtbot.waitUntil(lambda: playing.state.power == "on", timeout=60_000)
+    return playing
