@@ -5,10 +5,11 @@
 Widgets that paint themselves ask `current()`, `px()` and `font()` while painting, and repaint on `notifier.changed`.
 Standard widgets are styled by one style sheet; the dynamic property `role` picks what they are:
 
-    QWidget, QFrame   panel card bar
-    QLabel            title display stage strong dim small number chip badge
-    QPushButton       primary danger ghost (and none: an ordinary button)
+    QWidget, QFrame   panel card (with chosen="true": the chosen one) bar line
+    QLabel            small strong title display stage number dim chip badge good warn bad input output
+    QPushButton       primary danger ghost chip stage (and none: an ordinary button)
     QToolButton       ghost rail
+    QLineEdit         wrong="true" where what is typed cannot be
 
 `set_role(widget, "card")` sets it, also later. GUI thread only.
 """
@@ -172,8 +173,7 @@ def font(role: FontRole = "body") -> QFont:
     chosen.setFamilies([_Look.family, FALLBACK_FAMILY])
     chosen.setPixelSize(round(BASE_FONT_PX * _zoom() * FONT_SIZES[role]))
     chosen.setWeight(QFont.Weight.DemiBold if role in _SEMIBOLD else QFont.Weight.Normal)
-    if role in {"number", "stage", "display"}:
-        chosen.setFeature(QFont.Tag("tnum"), 1)
+    chosen.setFeature(QFont.Tag("tnum"), 1)
     return chosen
 
 
@@ -187,6 +187,7 @@ def color(name: str, alpha: float = 1.0) -> QColor:
 def set_role(widget: QWidget, role: str) -> None:
     """Give a widget its role in the style sheet, also after it was shown."""
     widget.setProperty("role", role)
+    widget.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
     style = widget.style()
     if style is not None:
         style.unpolish(widget)
