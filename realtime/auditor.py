@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.errors import EngineError
+from realtime.family import end_with_parent
 
 FloatArray = NDArray[np.float32]
 
@@ -109,6 +110,7 @@ def _audit(
     """The auditor's process."""
     import jack
 
+    end_with_parent()
     numbers = np.frombuffer(memory, np.float64)
     client = jack.Client("auditor", no_start_server=True)
     speak, listen = client.outports.register("out"), client.inports.register("in")

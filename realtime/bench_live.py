@@ -31,6 +31,7 @@ import numpy as np
 from realtime import meters
 from realtime.bench import machine, melody
 from realtime.errors import DeviceError, EngineError
+from realtime.family import end_with_parent
 from realtime.host import Host, StreamSettings
 from realtime.scheduling import lock_memory, make_real_time, real_time
 
@@ -116,6 +117,7 @@ def _feed(rate_hz: int, ready: Any) -> None:
     """Play the test melody into the first loopback channel for ever (a process of its own)."""
     from realtime import audio_io
 
+    end_with_parent()
     with audio_io.quiet_stderr():
         import sounddevice
     sound = melody(10.0, rate_hz)
@@ -144,6 +146,7 @@ def _watch_core(core: int, period_s: float, seen: Any) -> None:
     It sleeps a quarter of a period at a time; a waking late by as much is a halt. seen: how many (0), the longest in s
     (1), then a ring of (when it ended, how long) in s of `time.monotonic`.
     """
+    end_with_parent()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})
     gc.disable()
@@ -190,25 +193,20 @@ def _cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 
 
-def _parent_lives() -> bool:
-    """Whether the bench that started this process still runs: killed, it could not end us."""
-    parent = multiprocessing.parent_process()
-    return parent is not None and parent.is_alive()
-
-
 def _spin() -> None:
     """Keep a core busy (a process of its own)."""
+    end_with_parent()
     number = 0
-    while _parent_lives():
-        for _ in range(1_000_000):
-            number = (number * 1103515245 + 12345) & 0x7FFFFFFF
+    while True:
+        number = (number * 1103515245 + 12345) & 0x7FFFFFFF
 
 
 def _draw() -> None:
     """Repaint a picture thirty times a second, as a window would (a process of its own)."""
+    end_with_parent()
     picture = np.zeros((720, 1280), np.float32)
     sound = np.random.default_rng(0).standard_normal(4096).astype(np.float32)
-    while _parent_lives():
+    while True:
         began = time.perf_counter()
         column = np.abs(np.fft.rfft(sound))[:720]
         picture[:, :-1] = picture[:, 1:]

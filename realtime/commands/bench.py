@@ -78,12 +78,16 @@ def live(
 
     Ends with 1 when anything was lost.
     """
+    import signal
+    import sys
+
     from rich.progress import Progress
 
     from realtime.bench_live import bench_live
     from realtime.commands.live import parse_where
     from realtime.package import default_package_name
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # in order, lest the server and the rest stay behind
     name, where = model or default_package_name(), parse_where(run_in)
     with Progress(transient=True, disable=as_json) as progress:
         task = progress.add_task("playing", total=seconds)

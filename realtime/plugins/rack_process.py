@@ -15,21 +15,19 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import os
 import platform
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import parent_process
+from multiprocessing.connection import Connection
 from typing import Any, Final
 
 import numpy as np
 
 from realtime.errors import RetimbreError
+from realtime.family import end_with_parent
 from realtime.plugins.bell import Bell
 from realtime.plugins.loading import open_plugin
 from realtime.plugins.plugin import PluginInfo
@@ -87,7 +85,7 @@ def run(work: Work, memory: Any, requests: Any, answers: Any, said: Connection) 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the engine, which then ends us
     make_ordinary()
     dump_no_core()
-    threading.Thread(target=_end_with_parent, name="watch", daemon=True).start()
+    end_with_parent()
     shared = RackMemory(work.channels, work.longest, memory)
     rack = RackChain(work, shared)
     try:
@@ -261,10 +259,3 @@ def _limit_computing() -> None:
         )
     except (ValueError, OSError):
         return  # then the engine notices the hang and ends us
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(0)

@@ -24,6 +24,7 @@ from typing import Any, Final
 import numpy as np
 
 from realtime.errors import PluginError, RetimbreError
+from realtime.family import end_with_parent
 from realtime.plugins import blacklist
 from realtime.plugins.plugin import HostedPlugin, Parameter, PluginInfo
 from realtime.plugins.rack_process import dump_no_core
@@ -159,6 +160,7 @@ def _broken(uri: str | None, uris: Sequence[str], what: str) -> Finding:
 
 def _try_all(uris: list[str], said: Connection) -> None:
     """The process: everything that a plugin prints goes to stderr, so that the command's own output stays whole."""
+    end_with_parent()
     dump_no_core()
     os.dup2(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, 1)
     for uri in uris:
