@@ -35,6 +35,7 @@ Callback = Callable[[NDArray[np.float32], NDArray[np.float32], int, int], None]
 
 # Bits of the flags that a callback receives.
 INPUT_UNDERFLOW, INPUT_OVERFLOW, OUTPUT_UNDERFLOW, OUTPUT_OVERFLOW, PRIMING = 1, 2, 4, 8, 16
+DEFAULT_BLOCK = 128
 XRUN = INPUT_UNDERFLOW | INPUT_OVERFLOW | OUTPUT_UNDERFLOW | OUTPUT_OVERFLOW
 
 _NO_CARD = (
@@ -65,6 +66,13 @@ class Device:
     def is_jack(self) -> bool:
         """Whether the device is a client of a JACK server, which alone decides rate and period."""
         return self.host_api.startswith("JACK")
+
+    @property
+    def default_block_latency_ms(self) -> float:
+        """What it adds with blocks of 128 frames, both ways where it has both: as its driver declares, roughly."""
+        block_ms = 1000 * DEFAULT_BLOCK / self.default_rate_hz if self.default_rate_hz else 0.0
+        heard_ms = max(block_ms, self.low_input_latency_ms) if self.input_channels else 0.0
+        return heard_ms + (max(0.0, self.low_output_latency_ms) if self.output_channels else 0.0)
 
     def channels(self, direction: Direction) -> int:
         """How many channels it has in a direction."""

@@ -24,6 +24,7 @@ from realtime.messages import (
     Learn,
     MidiSettings,
     ModelChange,
+    PlayedFile,
     PluginChange,
     Plugins,
     Recording,
@@ -123,6 +124,21 @@ class Host:
     def learn(self, control: str | None, *, any_channel: bool = True) -> None:
         """Bind a control to the next controller that moves; a `learnt` event tells. None: wait no more."""
         self._ask("learn", Learn(control, any_channel))
+
+    def send_midi(self, message: bytes) -> None:
+        """A message of a MIDI channel, 2 or 3 bytes, that acts as if it had come from the port."""
+        self._ask("send", tuple(message))
+
+    def play_file(self, file: PlayedFile | None) -> None:
+        """Begin to read a sound file, which then plays; None ends the one that plays.
+
+        `Snapshot.file_s` tells where it is, a `file` event that it has ended, `refused` that it cannot be read.
+        """
+        self._ask("file", file)
+
+    def panic(self) -> None:
+        """End every note and the file, and be silent for a moment, in which what feeds on itself dies away."""
+        self._ask("panic")
 
     def measure(self, events: int = 500) -> None:
         """Begin to measure the latency through a loop outside; a `measured` or `refused` event tells the result."""

@@ -13,6 +13,7 @@ lines because a protocol is read best in one piece.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,11 +37,15 @@ LONGEST_MESSAGE = 1 << 20
 BLOCK_LIMITS = (16, 8192)
 RATE_LIMITS_HZ = (8000, 384000)
 MOST_SLACK_BLOCKS = 64
+LONGEST_PLAYED_S = 24 * 3600.0
 
 Where = Literal["callback", "worker"]
-EventKind = Literal["said", "running", "refused", "controls", "press", "program", "learnt", "incident", "measured"]
+EventKind = Literal[
+    "said", "running", "refused", "controls", "press", "program", "learnt", "incident", "measured", "file"
+]  # fmt: skip
 Side = Literal["before", "after"]
-Change = Literal["open", "model", "slack", "block", "plugins", "measurement"]
+FileTo = Literal["input", "output"]
+Change = Literal["open", "model", "slack", "block", "plugins", "measurement", "file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,8 @@ class MidiSettings:
 
     port: the input to open, by name, waited for with `wait` when it is not there; virtual: the name of a port to make
     instead, for others to connect to; file: a standard MIDI file to play instead of a port, again and again with
-    `loop`. source: what notes play instead of the sound card's input (with it, with `mixed`); None: notes play nothing.
+    `loop`; keyboard: no input but what the host sends (an on-screen keyboard), which acts beside the others too.
+    source: what notes play instead of the sound card's input (with it, with `mixed`); None: notes play nothing.
     map: what controllers turn.
     """
 
@@ -61,14 +67,36 @@ class MidiSettings:
     source: SourceSettings | None = None
     mixed: bool = False
     map: MidiMap = field(default_factory=MidiMap)
+    keyboard: bool = False
 
     def __post_init__(self) -> None:
-        given = [name for name in ("port", "virtual", "file") if getattr(self, name) is not None]
+        given = [name for name in ("port", "virtual", "file", "keyboard") if getattr(self, name) not in (None, False)]
         if len(given) != 1:
             raise ConfigError(
-                f"MIDI comes from {' and '.join(given) or 'nowhere'}, but it must come from one of port, virtual or "
-                "file."
+                f"MIDI comes from {' and '.join(given) or 'nowhere'}, but it must come from one of port, virtual, "
+                "file or keyboard."
             )
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedFile:
+    """A sound file that plays: to "input" in place of what the card hears, or to "output" behind everything.
+
+    loop: again and again, without a seam. from_s: where in it to begin. in_step: begin where the file that plays now
+    is, if one does (to compare two takes of one thing): `from_s` is for when none does.
+    """
+
+    path: Path
+    to: FileTo = "input"
+    loop: bool = False
+    from_s: float = 0.0
+    in_step: bool = False
+
+    def __post_init__(self) -> None:
+        if self.to not in get_args(FileTo):
+            raise ConfigError(f"A file cannot play to {self.to!r:.40}: choose input or output.")
+        if not (math.isfinite(self.from_s) and 0.0 <= self.from_s <= LONGEST_PLAYED_S):
+            raise ConfigError(f"A file begins at {self.from_s:g} s, but it must be from 0 to {LONGEST_PLAYED_S:g} s.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +108,7 @@ class StreamSettings:
     input_channel, output_channel: counted from 1; no output channel: the first two. where: which thread runs the
     model; slack: blocks that a worker may take; None: as measured, and more when it proves too little. before, after:
     plugins around the model. record: a .wav file to be made. headphones: input and output do not hear one another.
+    file: a sound file that plays.
     """
 
     model: str
@@ -100,6 +129,7 @@ class StreamSettings:
     record: Path | None = None
     recorded: RecordedSides = "both"
     headphones: bool = False
+    file: PlayedFile | None = None
 
     def __post_init__(self) -> None:
         low, high = BLOCK_LIMITS
@@ -191,7 +221,8 @@ REQUESTS: Mapping[str, Any] = MappingProxyType(
     {
         "open": StreamSettings, "controls": Controls, "model": ModelChange, "slack": int | None, "mute": bool,
         "record": Recording | None, "plugins": Plugins, "plugin": PluginChange, "midi": MidiSettings | None,
-        "map": MidiMap, "learn": Learn, "measure": Measuring, "close": None,
+        "map": MidiMap, "learn": Learn, "send": tuple[int, ...], "file": PlayedFile | None, "panic": None,
+        "measure": Measuring, "close": None,
     }
 )  # fmt: skip
 REPLIES: Mapping[str, Any] = MappingProxyType({"open": Running, "record": str | None})
@@ -199,7 +230,7 @@ REPLIES: Mapping[str, Any] = MappingProxyType({"open": Running, "record": str | 
 EVENTS: Mapping[EventKind, Any] = MappingProxyType(
     {
         "said": None, "running": Running, "refused": Change, "controls": Controls, "press": str, "program": str,
-        "learnt": MidiMap, "incident": Incident, "measured": Measured,
+        "learnt": MidiMap, "incident": Incident, "measured": Measured, "file": Path,
     }
 )  # fmt: skip
 

@@ -21,13 +21,13 @@ NUMBERS: Final = (
     "state", "block", "rate_hz", "muted", "callbacks", "samples", "xruns", "late_callbacks", "late_model_calls",
     "faults", "clipped_blocks", "input_peak", "input_rms", "output_peak", "output_rms", "load", "callback_max_us",
     "model_max_us", "recorded_samples", "recording_lost_samples", "howls", "model_faults", "slack", "missed_plugins",
-    "reduction_db", "gate_open", "scope_end", "made_peak", "made_rms",
+    "reduction_db", "gate_open", "scope_end", "made_peak", "made_rms", "file_s",
 )  # fmt: skip
 (
     STATE, BLOCK, RATE_HZ, MUTED, CALLBACKS, SAMPLES, XRUNS, LATE_CALLBACKS, LATE_MODEL_CALLS, FAULTS,
     CLIPPED_BLOCKS, INPUT_PEAK, INPUT_RMS, OUTPUT_PEAK, OUTPUT_RMS, LOAD, CALLBACK_MAX_US, MODEL_MAX_US,
     RECORDED_SAMPLES, RECORDING_LOST_SAMPLES, HOWLS, MODEL_FAULTS, SLACK, MISSED_PLUGINS, REDUCTION_DB, GATE_OPEN,
-    SCOPE_END, MADE_PEAK, MADE_RMS,
+    SCOPE_END, MADE_PEAK, MADE_RMS, FILE_S,
 ) = range(len(NUMBERS))  # fmt: skip
 
 Cause = Literal["xrun", "late callback", "model missed", "model failed", "model not finite", "plugins missed", "defect"]
@@ -75,7 +75,8 @@ class Snapshot:
     """The engine at one moment.
 
     Levels are linear, 1 being full scale: of the input, of what model and plugins made, and of the output, after the
-    leveller, limiter and mute. `load` is the callback's time over the period.
+    leveller, limiter and mute. `load` is the callback's time over the period. `file_s` is the place in the file that
+    plays, NaN while none does.
     """
 
     state: int
@@ -102,6 +103,7 @@ class Snapshot:
     load: float
     reduction_db: float
     gate_open: bool
+    file_s: float
     recorded_samples: int
     recording_lost_samples: int
     callback: Times
@@ -120,7 +122,9 @@ class Snapshot:
 
 def shared_memory() -> Any:
     """Memory for one engine's meters, to hand to the engine process when it is spawned."""
-    return multiprocessing.get_context("spawn").RawArray("d", SHARED_FLOATS)
+    memory = multiprocessing.get_context("spawn").RawArray("d", SHARED_FLOATS)
+    memory[FILE_S] = math.nan
+    return memory
 
 
 class Meters:
@@ -134,10 +138,13 @@ class Meters:
         self.model = Histogram(whole[len(NUMBERS) + _BINS : _TIMES_END], self.numbers[MODEL_MAX_US : MODEL_MAX_US + 1])
         self.scope = Scope(whole[_TIMES_END:], self.numbers[SCOPE_END : SCOPE_END + 1])
         self._whole = whole
+        if memory is None:
+            self.clear()
 
     def clear(self) -> None:
-        """All zeros, for a stream that begins."""
+        """All zeros and no file, for a stream that begins."""
         self._whole[:] = 0.0
+        self.numbers[FILE_S] = math.nan
 
     def copy(self) -> NDArray[np.float64]:
         """Everything as it is now, to count from."""
