@@ -1,0 +1,1 @@
+"""The Play panel: power, signal path, model library, what is seen of the sound, recordings."""
