@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+_TOLD_PARTS = 50
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -50,9 +52,18 @@ def soak(
     stopped: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda one, _frame: stopped.append(one))
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    screen = Console(stderr=True, highlight=False)
+    told = [0]
+
+    def tell(part: float) -> None:
+        progress.update(task, completed=part)
+        if not screen.is_terminal and int(part * _TOLD_PARTS) > told[0]:  # into a log: a line now and then
+            told[0] = int(part * _TOLD_PARTS)
+            screen.print(f"{part:.0%} of {hours:g} h of sound", markup=False)
+
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task(f"{hours:g} h of sound", total=1.0)
-        report = run(settings, lambda part: progress.update(task, completed=part), lambda: bool(stopped))
+        report = run(settings, tell, lambda: bool(stopped))
     if out is not None:
         out.write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
     console.print(
