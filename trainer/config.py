@@ -6,6 +6,7 @@ fields of the recipe's own `Config` dataclass, each field itself a dataclass:
     [run]      recipe = "pix2pix", steps = 20000 …      → RunConfig
     [data]     index = "data/paired/index.json" …       → Config.data
     [model]    width = 16 …                             → Config.model
+    [about]    title = "Voice" …                        → trainer.catalogue.About: words for people, trains nothing
 
 So every hyper-parameter has a name, a type, a default, a range and a sentence (`setting`), can be set in the file or on
 the command line, and a misspelt one is refused with the names that are near. This module imports no torch.
@@ -132,7 +133,7 @@ def recipe_config(cls: type[T], tables: Mapping[str, Any]) -> T:
     """Build a recipe's Config, whose fields are the sections of the run file beside `[run]`."""
     sections = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for name in tables:
-        if name != "run" and name not in sections:
+        if name not in {"run", "about"} and name not in sections:
             raise ConfigError(f"the run file has an unknown section [{name}]: {_near(name, ['run', *sections])}")
     hints = typing.get_type_hints(cls)
     return cls(**{name: from_table(hints[name], tables.get(name, {}), name) for name in sorted(sections)})

@@ -72,6 +72,11 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def device_words(device: torch.device) -> str:
+    """The device as a person calls it."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "the processor"
+
+
 def part(batch: int) -> range:
     """The items of a batch that this process computes: equal, contiguous, in rank order."""
     me = processes()

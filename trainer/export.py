@@ -64,8 +64,10 @@ def load_recipe(run_folder: Path, weights: Literal["best", "last"] = "best") -> 
     return recipe
 
 
-def export(run_folder: Path, folder: Path, weights: Literal["best", "last"] = "best") -> tuple[Package, ContractReport]:
-    """Write the package of a trained run into `folder`, whose name becomes the package's.
+def export(
+    run_folder: Path, folder: Path, weights: Literal["best", "last"] = "best", *, title: str = ""
+) -> tuple[Package, ContractReport]:
+    """Write the package of a trained run into `folder`, whose name becomes the package's; `title` in place of its own.
 
     Raises PackageError, and writes nothing, when the model breaks a law.
     """
@@ -76,7 +78,8 @@ def export(run_folder: Path, folder: Path, weights: Literal["best", "last"] = "b
         )
     with torch.no_grad():
         module = recipe.streaming_module().eval()
-        manifest = dataclasses.replace(recipe.manifest(), name=folder.name)
+        own = recipe.manifest()
+        manifest = dataclasses.replace(own, name=folder.name, title=title or own.title)
         model = to_onnx(module, recipe.initial_states(), manifest)
         report = verify_contract(module, recipe.initial_states(), manifest, model)
         clips = recipe.clips()

@@ -6,8 +6,9 @@
         recipe.training_step(batch)
         now and then: log · validate, show clips, keep the best · write last.pt
 
-A run's folder holds config.json, last.pt, best.pt, metrics.jsonl and tensorboard/. Starting again with the same
-settings and folder goes on from last.pt, bit for bit. Ctrl-C (or SIGTERM) ends after the step with a checkpoint.
+A run's folder holds config.json, last.pt, best.pt, metrics.jsonl, state.json, clips/ and tensorboard/. Starting again
+with the same settings and folder goes on from last.pt, bit for bit. Ctrl-C (or SIGTERM, or a file `stop` in the folder)
+ends after the step with a checkpoint.
 Runs under torchrun: all processes step together, the first one validates and writes.
 """
 
@@ -33,6 +34,7 @@ from trainer.checkpoint import State
 from trainer.config import RunConfig
 from trainer.monitor import Monitor
 from trainer.recipe import DivergedError, Recipe, find
+from trainer.run_state import StateFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +62,21 @@ def train(run: RunConfig, config: Any, console: Console | None = None) -> Outcom
     me = distributed.start(device)
     try:
         items = distributed.part(run.batch)
-        torch.manual_seed(run.seed)
-        recipe = recipe_class(config, run)
-        return _train(recipe, items, me, console or Console())
+        told = StateFile(run.out, active=me.is_first)
+        with told.told(run.recipe, run.steps, distributed.device_words(device)):
+            torch.manual_seed(run.seed)
+            recipe = recipe_class(config, run)
+            return _train(recipe, items, me, console or Console(), told)
     finally:
         distributed.stop()
 
 
-def _train(recipe: Recipe, items: range, me: distributed.Processes, console: Console) -> Outcome:
+def _train(recipe: Recipe, items: range, me: distributed.Processes, console: Console, told: StateFile) -> Outcome:
     run = recipe.run
     state = State(recipe)
     state.resume_or_begin(me)
     if state.step >= run.steps:
-        return Outcome(state.step, False, state.best, state.best_step, me.is_first)
+        return _ended(state, told, me, interrupted=False)
     with contextlib.ExitStack() as stack:
         monitor = stack.enter_context(Monitor(run.out, run.steps, state.step, console)) if me.is_first else None
         stop = stack.enter_context(_interrupts())
@@ -80,25 +84,31 @@ def _train(recipe: Recipe, items: range, me: distributed.Processes, console: Con
         if state.step == 0:
             if me.is_first and recipe.playable:
                 recipe.manifest()  # an unexportable setting is a wrong setting: say so before training, not after
-            _validate(state, monitor)
+            _validate(state, monitor, told)
         losses: list[dict[str, Tensor]] = []
         while state.step < run.steps:
             losses.append(_step(state, batches.take(state.step)))
             state.step += 1
             done = state.step == run.steps
-            stopping = distributed.any_process(stop.is_set(), recipe.device)
+            stopping = distributed.any_process(stop.is_set() or told.wants_stop(), recipe.device)
             if monitor is not None:
                 monitor.advance(state.step)
+                told.running(state.step)
             if state.step % run.log_every == 0 or done or stopping:
                 _log(state, losses, monitor)
                 losses = []
             if state.step % run.validate_every == 0 or done:
-                _validate(state, monitor)
+                _validate(state, monitor, told)
             if me.is_first and (state.step % run.checkpoint_every == 0 or done or stopping):
                 state.write_last()
             if stopping and not done:
-                return Outcome(state.step, True, state.best, state.best_step, me.is_first)
-    return Outcome(state.step, False, state.best, state.best_step, me.is_first)
+                return _ended(state, told, me, interrupted=True)
+    return _ended(state, told, me, interrupted=False)
+
+
+def _ended(state: State, told: StateFile, me: distributed.Processes, *, interrupted: bool) -> Outcome:
+    told.write(state="stopped" if interrupted else "done", step=state.step, seconds_left=None)
+    return Outcome(state.step, interrupted, state.best, state.best_step, me.is_first)
 
 
 def _step(state: State, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -125,7 +135,7 @@ def _log(state: State, losses: list[dict[str, Tensor]], monitor: Monitor | None)
         monitor.train(state.step, numbers)
 
 
-def _validate(state: State, monitor: Monitor | None) -> None:
+def _validate(state: State, monitor: Monitor | None, told: StateFile) -> None:
     """Validate on the first process with the averaged weights; the others wait."""
     recipe = state.recipe
     if monitor is not None:
@@ -142,6 +152,8 @@ def _validate(state: State, monitor: Monitor | None) -> None:
         if is_best:
             state.best, state.best_step = metrics[recipe.metric], state.step
             state.write_best()
+            told.write(best=state.best, best_step=state.best_step)
+        told.forget_pace()
     distributed.wait_for_all()
 
 

@@ -1,14 +1,21 @@
-"""What one sees of a run: progress on the terminal, metrics.jsonl, and TensorBoard curves, spectrograms and sound.
+"""What one sees of a run: progress on the terminal, metrics.jsonl, TensorBoard, and test clips as plain files.
 
 Only the first process has a monitor. On a terminal it draws one bar with losses and time left; elsewhere (a log file, a
 background job) it prints a plain line per report. Every number also goes to `metrics.jsonl`, one JSON object a line:
 
     {"kind": "train" | "validation", "step": 200, "seconds": 81.3, "loss": 0.123, …}
+
+Test clips lie in `clips/` as FLAC and as pictures of their spectrograms, so that any program can follow them; each
+line of `clips/index.jsonl` names one, written after its files:
+
+    {"step": 500, "clip": "0-violin", "part": "output", "sound": "0-violin-output-500.flac",
+     "picture": "0-violin-output-500.png", "seconds": 5.0}        part: output every time; input and truth at step 0
 """
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +38,9 @@ class Monitor:
 
         self._console, self._steps, self._first_step = console, steps, start
         self._path = folder / "metrics.jsonl"
+        self._clips = folder / "clips"
         _drop_after(self._path, start)
+        _drop_after(self._clips / "index.jsonl", start)
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=start + 1 if start else None)
         self._began = time.monotonic()
         self._bar: Progress | None = None
@@ -85,7 +94,26 @@ class Monitor:
             for part, signal in signals.items():
                 tag = f"{clip.name}/{part}"
                 self._writer.add_audio(tag, np.clip(signal, -1, 1)[None], step, clip.sample_rate)
-                self._writer.add_image(tag, spectrogram_picture(signal), step, dataformats="HWC")
+                picture = spectrogram_picture(signal)
+                self._writer.add_image(tag, picture, step, dataformats="HWC")
+                self._keep(step, clip, part, signal, picture)
+
+    def _keep(
+        self, step: int, clip: Clip, part: str, signal: npt.NDArray[np.float32], picture: npt.NDArray[np.uint8]
+    ) -> None:
+        import soundfile
+        from PIL import Image
+
+        self._clips.mkdir(exist_ok=True)
+        name = f"{re.sub(r'[^A-Za-z0-9_-]+', '_', clip.name)}-{part}-{step}"
+        soundfile.write(self._clips / f"{name}.flac", np.clip(signal, -1, 1), clip.sample_rate, subtype="PCM_16")
+        Image.fromarray(picture).save(self._clips / f"{name}.png")
+        line = {
+            "step": step, "clip": clip.name, "part": part, "sound": f"{name}.flac", "picture": f"{name}.png",
+            "seconds": round(len(signal) / clip.sample_rate, 3),
+        }  # fmt: skip
+        with (self._clips / "index.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
     def _record(self, kind: str, step: int, numbers: Mapping[str, float]) -> None:
         seconds = round(time.monotonic() - self._began, 1)
@@ -119,6 +147,8 @@ def spectrogram_picture(signal: npt.NDArray[np.float32], n_fft: int = 1024, heig
 
 def _drop_after(path: Path, step: int) -> None:
     """Forget the records after the checkpoint that a run resumes from: those steps are done again."""
+    if not path.parent.is_dir():
+        return
     records = [r for r in read_metrics(path) if r["step"] <= step] if step else []
     beside = path.with_suffix(".tmp")
     beside.write_text("".join(json.dumps(r) + "\n" for r in records), encoding="utf-8")

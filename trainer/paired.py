@@ -217,6 +217,7 @@ def prepare_pairs(
     *,
     workers: int = 2,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    on_piece: Callable[[Piece, dict[str, Any]], None] = lambda _piece, _result: None,
 ) -> PreparedPairs:
     """Render every piece with every instrument and write OUT/index.json; DataError when they share no pitch."""
     instruments = [instrument_of(voice.notes, settings) for voice in voices]
@@ -237,6 +238,7 @@ def prepare_pairs(
             if "refused" not in result and not result["kept"]:
                 log.write(json.dumps(result) + "\n")
                 log.flush()
+            on_piece(pieces[number], result)
             on_progress(count, len(pieces))
     good = [result for result in results if "refused" not in result]
     refusals = tuple(Refusal(p.path.name, r["refused"]) for p, r in zip(pieces, results, strict=True) if "refused" in r)

@@ -26,7 +26,7 @@ import soxr
 
 from realtime.errors import ConfigError, DataError
 from trainer.prepare_work import map_processes, read_progress, write_json, write_progress
-from trainer.recording_checks import FloatArray, Limits, frame_levels_db, problem, sounding_level_db
+from trainer.recording_checks import Fault, FloatArray, Limits, frame_levels_db, refusal, remarks, sounding_level_db
 from trainer.splits import LEAVE, SPLITS, SplitRule, by_hash, by_rules, check_fractions
 
 SOUND_FILES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".w64", ".caf", ".au"})
@@ -75,6 +75,7 @@ class Refusal:
 
     name: str
     reason: str
+    faults: tuple[Fault, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name} {self.reason}"
@@ -204,14 +205,19 @@ def prepare_one(item: Found, out: Path, settings: RecordingSettings, done: dict[
         "midi": item.midi, "licence": item.licence, "original": item.name, "key": key,
     }  # fmt: skip
     if done is not None and done["key"] == key and (out / item.output).is_file():
-        return {**described, **{name: done[name] for name in ("seconds", "loudness_db", "gain_db")}, "kept": True}
+        return {
+            **described,
+            **{name: done[name] for name in ("seconds", "loudness_db", "gain_db")},
+            "kept": True,
+            "faults": done.get("faults", []),
+        }
     try:
         samples, sample_rate = read_sound(item.path)
     except DataError as error:
         return {"refused": str(error), "kept": False}
-    reason = problem(samples, sample_rate, settings.limits)
-    if reason is not None:
-        return {"refused": reason, "kept": False}
+    unfit = refusal(samples, sample_rate, settings.limits)
+    if unfit is not None:
+        return {"refused": unfit.reason, "kept": False, "faults": [unfit]}
     mono = samples.mean(axis=1)
     if sample_rate != settings.sample_rate:
         mono = soxr.resample(mono, sample_rate, settings.sample_rate, quality="VHQ")
@@ -227,6 +233,7 @@ def prepare_one(item: Found, out: Path, settings: RecordingSettings, done: dict[
     return {
         **described, "seconds": round(len(signal) / settings.sample_rate, 4),
         "loudness_db": round(level_db + gain_db, 2), "gain_db": round(gain_db, 2), "kept": False,
+        "faults": [asdict(remark) for remark in remarks(samples, sample_rate)],
     }  # fmt: skip
 
 
@@ -237,6 +244,7 @@ def prepare_recordings(
     *,
     workers: int = 2,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    on_file: Callable[[Found, dict[str, Any]], None] = lambda _found, _result: None,
 ) -> Prepared:
     """Prepare every file that is fit and write OUT/index.json; the refused ones are in the result, nothing is lost."""
     if not 8000 <= settings.sample_rate <= 192000:
@@ -251,10 +259,15 @@ def prepare_recordings(
             if "refused" not in result and not result["kept"]:
                 log.write(json.dumps(result) + "\n")
                 log.flush()
+            on_file(found[number], result)
             on_progress(count, len(found))
     good = [result for result in results if "refused" not in result]
-    refusals = tuple(Refusal(i.name, r["refused"]) for i, r in zip(found, results, strict=True) if "refused" in r)
-    entries = tuple({k: v for k, v in result.items() if k not in ("kept", "key")} for result in good)
+    refusals = tuple(
+        Refusal(i.name, r["refused"], tuple(r.get("faults", ())))
+        for i, r in zip(found, results, strict=True)
+        if "refused" in r
+    )
+    entries = tuple({k: v for k, v in result.items() if k not in ("kept", "key", "faults")} for result in good)
     write_progress(out, good)
     write_json(out / "index.json", {"format": INDEX_FORMAT, "sample_rate": settings.sample_rate, "recordings": entries})
     return Prepared(entries, refusals, kept=sum(result["kept"] for result in good))

@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
 def export(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="The run.out of a training run.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The package's folder; its name is the package's.")],
+    title: Annotated[str, typer.Option(help="What lists and cards call it; left out: the recipe's own title.")] = "",
     last: Annotated[bool, typer.Option("--last", help="Take the last weights instead of the best.")] = False,
 ) -> None:
     """Make a model package of a trained run; refuses a model that breaks the contract."""
@@ -23,7 +24,7 @@ def export(
 
     from trainer.export import export as make
 
-    package, report = make(run_folder, output, "last" if last else "best")
+    package, report = make(run_folder, output, "last" if last else "best", title=title)
     size = package.size_bytes() / 1e6
     Console().print(
         f"{package.folder}: {size:.1f} MB, {report.parameters} parameters, {report.nodes} nodes; stepped = offline to "

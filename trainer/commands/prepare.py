@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="One JSON object a line on stdout: each file as it is checked, then the whole."),
+]
 
 prepare = typer.Typer(
     help="Turn recordings, or MIDI files and single notes, into data to train on.", no_args_is_help=True
@@ -41,6 +49,7 @@ def recordings(
     lowest_rate: Annotated[int, typer.Option(help="Refuse recordings sampled below this, Hz.")] = 16000,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Refused recordings do not make the run fail.")] = False,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+    as_json: AsJson = False,
 ) -> None:
     """Check, resample and level folders of recordings, and write an index split by recording.
 
@@ -70,14 +79,23 @@ def recordings(
     )  # fmt: skip
     wanted = [name.strip() for name in domains.split(",") if name.strip()]
     found = find_recordings(folders, splits, domains=wanted, rename=_pairs(rename or [], "--rename"))
-    console = Console(stderr=True)
+    lines = _JsonLines(as_json, len(found), out)
+    console = Console(stderr=True, quiet=as_json)
     with Progress(console=console) as progress:
         task = progress.add_task("recordings", total=len(found))
         prepared = prepare_recordings(
             found, out, settings, workers=workers,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+            on_file=lambda item, result: lines.item(item.name, result, path=item.path, domain=item.domain),
         )  # fmt: skip
     recordings_report(out, prepared, rate)
+    if as_json:
+        minutes: dict[str, dict[str, float]] = {}
+        for entry in prepared.entries:
+            of = minutes.setdefault(entry["domain"], {"train": 0.0, "validation": 0.0, "test": 0.0})
+            of[entry["split"]] += entry["seconds"] / 60
+        lines.whole(len(prepared.entries), len(prepared.refusals), minutes)
+        return
     for refusal in prepared.refusals:
         typer.echo(f"refused: {refusal}.", err=True)
     seconds = sum(entry["seconds"] for entry in prepared.entries)
@@ -132,6 +150,7 @@ def paired(
     seed: Annotated[int, typer.Option(help="Seed of these choices.")] = 0,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Refused pieces do not make the run fail.")] = False,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+    as_json: AsJson = False,
 ) -> None:
     """Play MIDI files with single notes of several instruments: recordings aligned to the sample.
 
@@ -160,14 +179,19 @@ def paired(
     licences = _pairs(licence or [], "--licence")
     if unknown := set(licences) - set(named):
         raise ConfigError(f"--licence names {', '.join(sorted(unknown))}: name one of {', '.join(named)}.")
+    lines = _JsonLines(as_json, len(chosen), out)
     voices = [open_voice(name, source, out, settings, licences.get(name, "")) for name, source in named.items()]
-    with Progress(console=Console(stderr=True)) as progress:
+    with Progress(console=Console(stderr=True, quiet=as_json)) as progress:
         task = progress.add_task("pieces", total=len(chosen))
         prepared = prepare_pairs(
             chosen, voices, out, settings, workers=workers,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+            on_piece=lambda piece, result: lines.item(piece.path.name, result, path=piece.path),
         )  # fmt: skip
     paired_report(out, prepared, chosen, voices, settings)
+    if as_json:
+        lines.whole(len(prepared.pairs), len(prepared.refusals), _paired_minutes(prepared.pairs))
+        return
     for refusal in prepared.refusals:
         typer.echo(f"refused: {refusal}.", err=True)
     seconds = sum(pair["seconds"] for pair in prepared.pairs)
@@ -190,3 +214,45 @@ def _pairs(texts: list[str], option: str) -> dict[str, str]:
             raise ConfigError(f"{option} {text} is not NAME=VALUE with a new name: write it as in `{option} a=b`.")
         pairs[name.strip()] = value.strip()
     return pairs
+
+
+def _paired_minutes(pairs: tuple[dict[str, Any], ...]) -> dict[str, dict[str, float]]:
+    """Minutes of each instrument by split: the same for all of them."""
+    minutes: dict[str, dict[str, float]] = {}
+    for pair in pairs:
+        for name in pair["files"]:
+            of = minutes.setdefault(name, {"train": 0.0, "validation": 0.0, "test": 0.0})
+            of[pair["split"]] += pair["seconds"] / 60
+    return minutes
+
+
+class _JsonLines:
+    """What `--json` prints: `found`, one `file` for each as it is done, `whole`; refusals are no failure then."""
+
+    def __init__(self, wanted: bool, total: int, out: Path) -> None:
+        import json
+
+        self._wanted, self._total, self._out, self._done = wanted, total, out, 0
+        self._dumps: Callable[..., str] = json.dumps
+        self._say("found", files=total)
+
+    def item(self, name: str, result: dict[str, Any], *, path: Path, domain: str = "") -> None:
+        """One file: fit or refused, its sentence, and its faults with their places in seconds."""
+        from dataclasses import asdict, is_dataclass
+
+        faults = [asdict(f) if is_dataclass(f) and not isinstance(f, type) else f for f in result.get("faults", ())]
+        self._done += 1
+        reason = result.get("refused", "")
+        self._say(
+            "file", name=name, path=str(path.absolute()), domain=domain, done=self._done, total=self._total,
+            state="refused" if reason else "fit", sentence=f"{name} {reason}." if reason else "",
+            seconds=result.get("seconds", 0.0), faults=faults,
+        )  # fmt: skip
+
+    def whole(self, fit: int, refused: int, minutes: dict[str, dict[str, float]]) -> None:
+        """The end: what can be trained on, in minutes of each sound and split."""
+        self._say("whole", index=str((self._out / "index.json").absolute()), fit=fit, refused=refused, minutes=minutes)
+
+    def _say(self, kind: str, **values: Any) -> None:
+        if self._wanted:
+            print(self._dumps({"kind": kind, **values}, ensure_ascii=False), flush=True)  # noqa: T201
