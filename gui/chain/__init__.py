@@ -1,0 +1,1 @@
+"""The signal path as the player sees it: the strip, the plugins around the model, and what each is set to."""
