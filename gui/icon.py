@@ -25,15 +25,15 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.svg") if path.stem != "app"))
 
 
-def icon(name: str, token: str = "text") -> QIcon:
+def icon(name: str, ink: str = "text") -> QIcon:
     """The icon in the colour of a theme's token, for the theme that is applied now."""
     now = theme.current()
-    return _tinted(name, getattr(now, token), now.border)
+    return _tinted(name, getattr(now, ink), now.border)
 
 
-def pixmap(name: str, size: int, token: str = "text", ratio: float = 1.0) -> QPixmap:
+def pixmap(name: str, size: int, ink: str = "text", ratio: float = 1.0) -> QPixmap:
     """One picture of `size` logical pixels, sharp at the screen's ratio."""
-    drawn = _drawn(_source(name).replace("currentColor", getattr(theme.current(), token)), round(size * ratio))
+    drawn = _drawn(_source(name).replace("currentColor", getattr(theme.current(), ink)), round(size * ratio))
     drawn.setDevicePixelRatio(ratio)
     return drawn
 

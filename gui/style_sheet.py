@@ -154,8 +154,8 @@ QLineEdit:disabled, QComboBox:disabled, QAbstractSpinBox:disabled {{ color: {t.b
 QLineEdit[wrong="true"] {{ border-color: {t.bad}; }}
 QComboBox::drop-down {{ border: none; width: {px(7)}px; }}
 QComboBox::down-arrow {{ {_picture("down", t)} width: {px(3)}px; height: {px(3)}px; }}
-QComboBox QAbstractItemView {{ background: {t.raised}; border: 1px solid {t.border}; padding: {px(1)}px; outline: none; }}
-QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ border: none; background: transparent; width: {px(5)}px; }}
+QComboBox QAbstractItemView {{ background: {t.raised}; border: 1px solid {t.border}; padding: {px(1)}px; }}
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ border: none; background: none; width: {px(5)}px; }}
 QAbstractSpinBox::up-arrow {{ {_picture("up", t)} width: {px(2.5)}px; height: {px(2.5)}px; }}
 QAbstractSpinBox::down-arrow {{ {_picture("down", t)} width: {px(2.5)}px; height: {px(2.5)}px; }}
 QPlainTextEdit, QTextEdit {{ background: {t.surface}; border-radius: {radius}px; }}
@@ -186,7 +186,8 @@ QAbstractItemView::item {{
 QAbstractItemView::item:hover {{ background: {t.raised}; }}
 QAbstractItemView::item:selected {{ background: {t.raised}; border-left-color: {t.accent}; }}
 QHeaderView::section {{
-  background: {t.surface}; color: {t.text_dim}; border: none; border-bottom: 1px solid {t.line}; padding: {px(1.5)}px {px(2)}px;
+  background: {t.surface}; color: {t.text_dim}; border: none; border-bottom: 1px solid {t.line};
+  padding: {px(1.5)}px {px(2)}px;
 }}
 QMenu {{ background: {t.raised}; border: 1px solid {t.border}; padding: {px(1)}px; }}
 QMenu::item {{ padding: {px(1.75)}px {px(6)}px {px(1.75)}px {px(3)}px; border-radius: {px(1)}px; }}
@@ -223,7 +224,8 @@ QSlider {{ min-height: {px(CONTROL_UNITS)}px; }}
 QSlider::groove:horizontal {{ height: {px(1)}px; background: {t.line}; border-radius: {px(0.5)}px; }}
 QSlider::sub-page:horizontal {{ background: {t.accent}; border-radius: {px(0.5)}px; }}
 QSlider::handle:horizontal {{
-  background: {t.text}; width: {px(4)}px; margin: -{px(1.5)}px 0; border-radius: {px(2)}px; border: 2px solid {t.background};
+  background: {t.text}; width: {px(4)}px; margin: -{px(1.5)}px 0; border-radius: {px(2)}px;
+  border: 2px solid {t.background};
 }}
 QSlider::handle:horizontal:focus {{ border-color: {t.focus}; background: {t.accent}; }}
 """
