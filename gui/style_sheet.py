@@ -113,6 +113,7 @@ QPushButton[role="primary"]:hover {{ background: {_between(t.accent, t.text)}; }
 QPushButton[role="primary"]:focus {{ border-color: {t.focus}; }}
 QPushButton[role="primary"]:disabled {{ background: {t.raised}; color: {t.border}; border-color: {t.line}; }}
 QPushButton[role="danger"] {{ color: {t.bad}; border-color: {t.bad}; }}
+QPushButton[role="danger"]:disabled {{ color: {t.border}; border-color: {t.line}; }}
 QPushButton[role="danger"]:focus {{ border-color: {t.focus}; }}
 QPushButton[role="ghost"], QToolButton[role="ghost"], QToolButton[role="rail"] {{
   background: transparent; border-color: transparent;
@@ -198,8 +199,8 @@ QMenu::separator {{ height: 1px; background: {t.line}; margin: {px(1)}px {px(2)}
 QMenuBar {{ background: {t.background}; }}
 QMenuBar::item:selected {{ background: {t.raised}; }}
 QProgressBar {{
-  background: {t.raised}; border: 1px solid {t.border}; border-radius: {px(1)}px; text-align: center; color: {t.text};
-  min-height: {px(2)}px;
+  background: {t.raised}; border: 1px solid {t.border}; border-radius: {px(1)}px; color: transparent;
+  min-height: {px(2) - 2}px; max-height: {px(2) - 2}px;
 }}
 QProgressBar::chunk {{ background: {t.accent}; border-radius: {px(0.75)}px; }}
 QTabWidget::pane {{ border: none; border-top: 1px solid {t.line}; }}
@@ -210,7 +211,7 @@ QTabBar::tab {{
 }}
 QTabBar::tab:hover {{ color: {t.text}; }}
 QTabBar::tab:selected {{ color: {t.text}; border-bottom: 2px solid {t.accent}; }}
-QTabBar:focus::tab:selected, QTabBar::tab:focus {{ border: 2px solid {t.focus}; }}
+QTabBar::tab:focus {{ border: 2px solid {t.focus}; }}
 QScrollBar {{ background: transparent; border: none; margin: 0; }}
 QScrollBar:vertical {{ width: {px(3)}px; }}
 QScrollBar:horizontal {{ height: {px(3)}px; }}

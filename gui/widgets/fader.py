@@ -280,8 +280,8 @@ class Fader(QSlider):
         if self._lies():
             top = inside.top() + self._row()
             return QRectF(inside.left() + half, top, inside.width() - 2 * half, inside.bottom() - top)
-        row = self._row()
-        return QRectF(inside.left(), inside.top() + row + half, inside.width(), inside.height() - 2 * (row + half))
+        row, above = self._row(), self._row() * (2 if self._badge else 1) + half
+        return QRectF(inside.left(), inside.top() + above, inside.width(), inside.height() - above - row - half)
 
     def _place(self, part: float) -> float:
         track = self._track()
@@ -316,11 +316,13 @@ class Fader(QSlider):
         metrics, badge = painter.fontMetrics(), self._badge
         small = QFontMetrics(theme.font("small"))
         badge_width = small.horizontalAdvance(badge) + theme.px(2.5) if badge else 0
-        name = metrics.elidedText(self._label, Qt.TextElideMode.ElideRight, max(0, top.width() - badge_width))
+        taken = badge_width if self._lies() else 0
+        name = metrics.elidedText(self._label, Qt.TextElideMode.ElideRight, max(0, top.width() - taken))
         start = Qt.AlignmentFlag.AlignLeft if self._lies() else Qt.AlignmentFlag.AlignHCenter
         painter.drawText(top, start | Qt.AlignmentFlag.AlignVCenter, name)
         if badge:
-            left = top.left() + metrics.horizontalAdvance(name) + theme.px(1) if self._lies() else top.left()
+            beside = top.left() + metrics.horizontalAdvance(name) + theme.px(1)
+            left = beside if self._lies() else top.center().x() - (badge_width - theme.px(1)) // 2
             below = 0 if self._lies() else self._row()
             chip = QRectF(left + 0.5, top.top() + below + 1.5, badge_width - theme.px(1), self._row() - 3)
             painter.setPen(QPen(theme.color("border"), 1))

@@ -1,4 +1,4 @@
-"""A small field laid over a number while it is typed. Enter takes it, Escape leaves it; nonsense is marked. GUI thread."""
+"""A small field over a number that is being typed. Enter takes it, Escape leaves it; nonsense is marked. GUI thread."""
 
 from __future__ import annotations
 
