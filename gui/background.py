@@ -22,7 +22,7 @@ class Background:
     """Two threads, started when first needed."""
 
     def __init__(self, deliver: Callable[[Callable[[], None]], None], defect: Callable[[BaseException], str]) -> None:
-        """deliver: runs something on the GUI thread; defect: reports an exception that is ours, and gives a sentence."""
+        """deliver: runs something on the GUI thread; defect: reports an exception that is ours, in a sentence."""
         self._deliver, self._defect = deliver, defect
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []

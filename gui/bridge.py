@@ -25,6 +25,7 @@ from PyQt6.QtGui import QUndoStack
 
 from gui.background import Background
 from gui.live_state import LiveState, Notice, Place
+from gui.pitch_watch import PitchWatch
 from gui.session_thread import SessionThread
 from gui.session_work import Seen, SessionWork
 from gui.undo import ControlsStep
@@ -56,19 +57,32 @@ class Bridge(QObject):
     devices_changed = pyqtSignal(object)
     take_finished = pyqtSignal(object)
     measured = pyqtSignal(object)
+    pitch = pyqtSignal(object)
+    """`TunerReading` of the input, 12 per second while the window is seen and sound runs."""
+    learn_mode_changed = pyqtSignal(bool)
+    """In learn mode a click on a control chooses it for `learn`."""
     panel_wanted = pyqtSignal(str)
     """Somebody asks for a panel to be shown, by its key."""
     _told = pyqtSignal(object)  # from any thread to the GUI thread
 
     def __init__(
-        self, settings: StreamSettings, *, session: LiveSession | None = None, parent: QObject | None = None
+        self,
+        settings: StreamSettings,
+        *,
+        session: LiveSession | None = None,
+        report: Callable[[BaseException], str] | None = None,
+        parent: QObject | None = None,
     ) -> None:
-        """settings: what is wanted, to be opened when the power comes on; session: for tests."""
+        """settings: what is wanted, to be opened when the power comes on.
+
+        session: another than a new one. report: takes an exception that is a defect of ours, and gives a sentence.
+        """
         super().__init__(parent)
         self._session = LiveSession() if session is None else session
         self._work = SessionWork(self._session, settings, self._told.emit)
         self._thread = SessionThread(self._tick, self._defect)
-        self._background = Background(self._told.emit, self._report_defect)
+        self._report = _report if report is None else report
+        self._background = Background(self._told.emit, self._report)
         self._state = LiveState(settings)
         self._controls = settings.controls
         self._unsent: dict[str, Any] = {}
@@ -76,14 +90,18 @@ class Bridge(QObject):
         self._number = 0
         self._closed = False
         self._seen_window = False
-        self._hardware: Any = None  # realtime.device_watch.DeviceWatch, of the session thread
-        self.takes_folder: Path = default_takes_folder()
+        self._learn_mode = False
+        self._pitch = PitchWatch(self.meters, self.pitch.emit, self._defect)
+        self.takes_folder = default_takes_folder()
         self.incidents: deque[Incident] = deque(maxlen=MOST_INCIDENTS)
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(200)
-        self._send_timer = QTimer(self, interval=SEND_MS, singleShot=True)
+        self._send_timer = QTimer(self)
+        self._send_timer.setInterval(SEND_MS)
+        self._send_timer.setSingleShot(True)
         self._send_timer.timeout.connect(self._send)
-        self._frame_timer = QTimer(self, interval=FRAME_MS)
+        self._frame_timer = QTimer(self)
+        self._frame_timer.setInterval(FRAME_MS)
         self._frame_timer.timeout.connect(self._show_frame)
         self._told.connect(self._hear)
 
@@ -108,6 +126,15 @@ class Bridge(QObject):
         """What the meters show now."""
         return self._session.snapshot()
 
+    @property
+    def takes_folder(self) -> Path:
+        """Where takes are kept."""
+        return self._work.takes_folder
+
+    @takes_folder.setter
+    def takes_folder(self, folder: Path) -> None:
+        self._work.takes_folder = folder
+
     # power and stream
 
     def set_power(self, on: bool) -> None:
@@ -116,7 +143,7 @@ class Bridge(QObject):
             self._set_state(replace(self._state, power="opening", busy="Opening…"))
             self._wish(lambda: self._work.power(True))
         elif not on and self._state.power != "off":
-            if self._state.power == "opening" or self._state.power == "waiting":
+            if self._state.power in {"opening", "waiting"}:
                 self._break_off()
             self._set_state(replace(self._state, busy="Closing…"))
             self._wish(lambda: self._work.power(False))
@@ -168,9 +195,13 @@ class Bridge(QObject):
         self.undo_stack.clear()
         self._wish(lambda: self._work.step_preset(by))
 
-    def set_setlist(self, setlist: Setlist | None) -> None:
-        """Step through these presets."""
-        self._wish(lambda: self._work.set_setlist(setlist), "setlist")
+    def set_setlist(self, setlist: Setlist | None, position: int = 0) -> None:
+        """Step through these presets; position: the place that plays already, from 1."""
+        self._wish(lambda: self._work.set_setlist(setlist, position), "setlist")
+
+    def resume(self, preset: str) -> None:
+        """The settings that the bridge began with are those of this preset."""
+        self._wish(lambda: self._work.resume(preset))
 
     def set_muted(self, muted: bool) -> None:
         """Silence the output, or let it sound."""
@@ -184,8 +215,7 @@ class Bridge(QObject):
 
     def start_recording(self, sides: RecordedSides = "both") -> None:
         """Begin a take in `takes_folder`."""
-        folder = self.takes_folder
-        self._wish(lambda: self._work.record(folder, sides), "play")
+        self._wish(lambda: self._work.record(sides), "play")
 
     def stop_recording(self) -> None:
         """End the take."""
@@ -214,6 +244,20 @@ class Bridge(QObject):
     def learn(self, control: str | None) -> None:
         """Bind a control to the next controller that moves; None: wait no more."""
         self._wish(lambda: self._work.learn(control))
+
+    @property
+    def learn_mode(self) -> bool:
+        """Whether a click on a control chooses it for `learn`."""
+        return self._learn_mode
+
+    def set_learn_mode(self, on: bool) -> None:
+        """Enter learn mode, or leave it and wait for no controller any more."""
+        if on == self._learn_mode:
+            return
+        self._learn_mode = on
+        if not on and self._state.learning is not None:
+            self.learn(None)
+        self.learn_mode_changed.emit(on)
 
     def forget(self, control: str) -> None:
         """Take a control's MIDI bindings away."""
@@ -271,6 +315,7 @@ class Bridge(QObject):
         self._frame_timer.stop()
         self._send_timer.stop()
         self._background.close()
+        self._pitch.end()
         self._thread.end(self._work.end)
         if not self._thread.join(END_S):
             self._break_off()
@@ -342,7 +387,7 @@ class Bridge(QObject):
                 recording=seen.recording,
                 learning=seen.learning,
                 busy=seen.busy,
-            )  # fmt: skip
+            )
         )
         self._set_controls(controls)
 
@@ -376,6 +421,7 @@ class Bridge(QObject):
                 self._frame_timer.start()
             else:
                 self._frame_timer.stop()
+            self._pitch.set_on(wanted)
 
     def _show_frame(self) -> None:
         self.frame.emit(self.snapshot())
@@ -391,15 +437,16 @@ class Bridge(QObject):
                 os.kill(number, getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def _defect(self, error: BaseException) -> None:
-        """On the session thread: a defect of ours."""
-        self._told.emit(Notice(self._report_defect(error), "everywhere", "error"))
+        """On another thread: a defect of ours."""
+        self._told.emit(Notice(self._report(error), "everywhere", "error"))
 
-    def _report_defect(self, error: BaseException) -> str:
-        from realtime.report import save_report
 
-        saved = save_report(error) if isinstance(error, Exception) else None
-        where = f"; the report is in {saved}" if saved else ""
-        return f"Something went wrong in the app ({type(error).__name__}){where}: go on, or start it again."
+def _report(error: BaseException) -> str:
+    from realtime.report import save_report
+
+    saved = save_report(error) if isinstance(error, Exception) else None
+    where = f"; the report is in {saved}" if saved else ""
+    return f"Something went wrong in the app ({type(error).__name__}){where}. You can go on."
 
 
 def default_takes_folder() -> Path:

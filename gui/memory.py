@@ -4,7 +4,7 @@
     memory.set("convert.folder", folder)           written at most WRITE_DELAY_S later, and by `close`
 
 The file is replaced atomically, by a thread of this module's own, so that `set` costs the GUI thread nothing. A damaged
-file, or one of a newer program, is put aside beside it, and `problem` says so; nothing is ever lost silently. Any thread.
+file, or one of a newer program, is put aside beside it, and `problem` says so: nothing is lost silently. Any thread.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Memory:
         if value is None:
             return default
         if default is None:
-            return cast("T", value)
+            return value  # type: ignore[no-any-return]  # whoever asks so knows what it keeps there
         if isinstance(default, Path):
             return cast("T", Path(value)) if isinstance(value, str) and value else default
         if isinstance(default, tuple):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from gui.live_state import Notice, Place, Power, Severity
 from realtime.errors import EngineError, RetimbreError
 from realtime.live_session import LiveSession
-from realtime.messages import Event, MidiSettings, Running, StreamSettings
+from realtime.messages import Event, MidiSettings, PlayedFile, Running, StreamSettings
 from realtime.presets.library import resolve_preset, write_preset
 from realtime.presets.preset import Preset
 from realtime.presets.setlist import Setlist
@@ -53,10 +53,11 @@ class SessionWork:
         self.session = session
         self.wanted = wanted
         self.on = False
+        self.takes_folder = Path()
+        session.next_take = self._next_take
         self.preset = ""
         self.setlist: Setlist | None = None
         self.position = 0
-        self.learning: str | None = None
         self.applied = 0
         self._targets: tuple[str, ...] = ()
         self._targets_of = ""
@@ -109,7 +110,7 @@ class SessionWork:
         return Seen(
             settings=settings, power="waiting" if self.session.waiting else "on", running=self.session.running,
             targets=state.targets, preset=state.preset, setlist=self.setlist, position=state.position,
-            muted=state.muted, recording=state.recording, learning=self.learning, applied=self.applied,
+            muted=state.muted, recording=state.recording, learning=self.session.learning, applied=self.applied,
         )  # fmt: skip
 
     def _off_targets(self) -> tuple[str, ...]:
@@ -125,8 +126,6 @@ class SessionWork:
         return self._targets
 
     def _take(self, event: Event) -> None:
-        if event.kind == "learnt":
-            self.learning = None
         if event.kind == "file" and self._only_file:
             self.off()
         self._tell(event)
@@ -136,7 +135,7 @@ class SessionWork:
     def power(self, on: bool) -> None:
         """Open the stream, or end it."""
         if on and not self.on:
-            self.session.open(replace(self.wanted, record=None), self.preset)
+            self.session.open(kept(self.wanted), self.preset)
             self.on = True
         elif not on:
             self.off()
@@ -148,9 +147,9 @@ class SessionWork:
         state, settings = self.session.state(), self.session.settings
         assert settings is not None
         self.on = self._only_file = False
-        self.wanted, self.preset, self.position = replace(settings, record=None), state.preset, state.position
-        self.learning = None
+        self.wanted, self.preset, self.position = kept(settings), state.preset, state.position
         problem = self.session.close()
+        self.session.settings = self.session.learning = None
         if problem:
             self.say(problem, "play", "warning")
 
@@ -227,10 +226,14 @@ class SessionWork:
             self.preset = name
         self.say(f"Kept as the preset {path.stem}.", "everywhere", "info")
 
-    def set_setlist(self, setlist: Setlist | None) -> None:
-        """Step through these presets."""
-        self.setlist, self.position = setlist, 0
+    def set_setlist(self, setlist: Setlist | None, position: int = 0) -> None:
+        """Step through these presets; `position` of them plays already."""
+        self.setlist, self.position = setlist, position
         self.session.set_setlist(setlist)
+
+    def resume(self, preset: str) -> None:
+        """What is wanted is what this preset says."""
+        self.preset = preset
 
     def mute(self, muted: bool) -> None:
         """Silence the output, or let it sound."""
@@ -244,18 +247,20 @@ class SessionWork:
 
     # recording
 
-    def record(self, folder: Path, sides: Any) -> None:
-        """Begin a take in `folder`."""
+    def record(self, sides: Any) -> None:
+        """Begin a take."""
         self._need_power("record")
-        settings = self.session.settings
-        assert settings is not None
+        self.session.record(self._next_take(), sides)
+
+    def _next_take(self) -> Path:
+        settings, folder = self.session.settings or self.wanted, self.takes_folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EngineError(
                 f"The folder of takes {folder} cannot be made ({error.strerror or error}): choose another."
             ) from None
-        self.session.record(take_name(folder, settings.model), sides)
+        return take_name(folder, settings.model)
 
     def stop_recording(self) -> None:
         """End the take."""
@@ -268,11 +273,9 @@ class SessionWork:
 
     def play_file(self, path: Path, to: Any, loop: bool, from_s: float) -> None:
         """Play a sound file behind the model or into it; without power only the file sounds."""
-        from realtime.messages import PlayedFile
-
         file = PlayedFile(path, to, loop, from_s)
         if not self.on:
-            self.session.open(replace(self.wanted, record=None, file=file), self.preset)
+            self.session.open(replace(kept(self.wanted), file=file), self.preset)
             self.on = True
             self._only_file = to == "output"
             if self._only_file:
@@ -324,10 +327,8 @@ class SessionWork:
         """Bind a control to the next controller that moves."""
         if control is not None:
             self._need_power("learn MIDI")
-        self.learning = None
         if self.on:
             self.session.learn(control)
-            self.learning = control
 
     def forget(self, control: str) -> None:
         """Take a control's bindings away."""
@@ -364,6 +365,11 @@ class SessionWork:
     def _need_power(self, what: str) -> None:
         if not self.on:
             raise EngineError(f"To {what}, turn the power on first.")
+
+
+def kept(settings: StreamSettings) -> StreamSettings:
+    """The settings without what belongs to the moment: the take, and the file that plays."""
+    return replace(settings, record=None, file=None)
 
 
 def take_name(folder: Path, model: str) -> Path:

@@ -33,8 +33,8 @@ class ControlsStep(QUndoCommand):
         self.before, self.after = dict(before), dict(after)
         self._apply = apply
         self._fresh = True  # the change is under way already when the step is pushed
-        self._last_s = time.monotonic()
-        self._held = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton
+        self.last_s = time.monotonic()
+        self.held = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton
 
     def redo(self) -> None:
         """Do it again."""
@@ -45,7 +45,7 @@ class ControlsStep(QUndoCommand):
 
     def undo(self) -> None:
         """Take it back."""
-        self._last_s = 0.0  # what is turned next is a gesture of its own
+        self.last_s = 0.0  # what is turned next is a gesture of its own
         self._apply(self.before)
 
     def id(self) -> int:
@@ -56,10 +56,10 @@ class ControlsStep(QUndoCommand):
         """Take in the next change where it belongs to the same gesture."""
         if not isinstance(other, ControlsStep) or other.after.keys() != self.after.keys():
             return False
-        longest = HELD_PAUSE_S if self._held and other._held else PAUSE_S
-        if other._held != self._held or other._last_s - self._last_s > longest:
+        longest = HELD_PAUSE_S if self.held and other.held else PAUSE_S
+        if other.held != self.held or other.last_s - self.last_s > longest:
             return False
         self.after = other.after
-        self._last_s = other._last_s
+        self.last_s = other.last_s
         self.setObsolete(self.after == self.before)
         return True

@@ -37,11 +37,11 @@ def qapp_cls() -> type[WatchedApplication]:
 @pytest.fixture(scope="session")
 def qapp(qapp_args: list[str], qapp_cls: type[WatchedApplication], pytestconfig: Any) -> Iterator[WatchedApplication]:
     """The application, dressed, with its fonts loaded: finding them takes longer than any event may."""
-    from PyQt6.QtWidgets import QApplication, QLabel
+    from PyQt6.QtWidgets import QLabel
 
     from gui import theme
 
-    app = QApplication.instance() or qapp_cls(qapp_args)
+    app = qapp_cls(qapp_args)
     app.setApplicationName("retimbre-tests")
     theme.apply(app, "dark")
     label = QLabel("Warm ♯ ♭ → °")
