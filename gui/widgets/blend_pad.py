@@ -287,7 +287,7 @@ class BlendPad(QWidget):
     def _paint_ring(self, painter: QPainter, at: QPointF) -> None:
         radius = float(theme.px(2.75))
         painter.setPen(QPen(theme.color("background"), theme.px(1.75)))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setBrush(theme.color("surface"))
         painter.drawEllipse(at, radius, radius)
         painter.setPen(QPen(theme.color("accent" if self._held else "text"), theme.px(0.75)))
         painter.drawEllipse(at, radius, radius)

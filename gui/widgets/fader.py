@@ -111,6 +111,10 @@ class Fader(QSlider):
             self._prompt = prompt
             self._show_value()
 
+    def held(self) -> bool:
+        """Whether the hand holds it."""
+        return self._grip is not None
+
     def _moved_to(self, value: float) -> None:
         before = self._value
         self.set_value(value)

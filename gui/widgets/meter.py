@@ -184,8 +184,9 @@ class LevelMeter(QWidget):
             number = QRect(head.left(), head.top(), head.width() - lamp_width - theme.px(2), row)
             side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         else:
-            lamp = QRect(head.left(), head.top() + 2 * row, head.width(), row - 1)
-            number, side = QRect(head.left(), head.top() + row, head.width(), row), centred
+            lamp = QRect(head.left(), head.top() + 2 * row, lamp_width, row - 1)
+            number = QRect(head.left(), head.top() + row, head.width(), row)
+            side = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         painter.setPen(theme.color("text"))
         painter.drawText(number, side, self._number)
         if self.levels.clipped:
@@ -208,7 +209,7 @@ class LevelMeter(QWidget):
         painter.drawRect(bar.adjusted(-1, -1, 0, 0))
         painter.setFont(theme.font("small"))
         painter.setPen(theme.color("text_dim"))
-        side = Qt.AlignmentFlag.AlignLeft if self._lies else Qt.AlignmentFlag.AlignHCenter
+        side = Qt.AlignmentFlag.AlignLeft
         painter.drawText(
             QRect(head.left(), head.top(), head.width(), row), side | Qt.AlignmentFlag.AlignVCenter, self._label
         )
@@ -268,7 +269,11 @@ class LevelMeter(QWidget):
 
 
 def _number(level_db: float) -> str:
-    return "−∞" if level_db <= FLOOR_DB else f"{round(level_db, 1) + 0.0:.1f}".replace("-", "−")
+    return (
+        "−∞"
+        if level_db <= FLOOR_DB
+        else f"{round(level_db, 1) + 0.0:{'+' if level_db >= 0.05 else ''}.1f}".replace("-", "−")
+    )
 
 
 def _whole(level_db: int) -> str:

@@ -3,8 +3,8 @@
     ⚠  The sound card is gone.   [Choose another]   1 of 2   ✕
 
 Notices wait in line: the gravest is shown first, of equals the oldest; the same sentence twice is one notice. Errors
-and warnings stay until they are dismissed or acted on; a mere information leaves by itself, though never while it is under
-the mouse or has the keyboard. The sentence can be selected and copied.
+and warnings stay until they are dismissed or acted on; a mere information leaves by itself, though never while it is
+under the mouse or has the keyboard. The sentence can be selected and copied.
 """
 
 from __future__ import annotations

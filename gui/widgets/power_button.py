@@ -114,7 +114,7 @@ class PowerButton(QCheckBox):
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), theme.px(2), theme.px(2))
 
     def _paint_disc(self, painter: QPainter, disc: QRectF) -> None:
-        colour, thick = theme.color(_COLOURS[self._state]), theme.px(0.625)
+        colour, thick = theme.color(_COLOURS[self._state]), theme.px(1 if self._state == "waiting" else 0.625)
         ring = disc.adjusted(thick / 2, thick / 2, -thick / 2, -thick / 2)
         painter.setBrush(theme.color("raised" if self.underMouse() or self.isDown() else "surface"))
         sign = colour
