@@ -60,6 +60,7 @@ class Piano(QWidget):
         self._pedal = False
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.setProperty("takesKeys", True)  # the window's single letters sleep while the piano is played
         self.setAccessibleName("On-screen piano")
         self.setAccessibleDescription(
             "Play with the keys A to semicolon, black keys on the row above; Z and X change the octave, C and V how "

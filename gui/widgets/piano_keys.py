@@ -23,7 +23,7 @@ _BLACK_WIDTH, BLACK_HEIGHT = 0.58, 0.62  # of a white key
 _BLACK_SHIFTS = {1: -0.12, 3: 0.12, 6: -0.14, 8: 0.0, 10: 0.14}
 NAMES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
-# Qt's key, evdev's code of the place (also the scan code on Windows), the virtual key on macOS, semitones above the base.
+# Qt's key, evdev's code of the place (also the scan code on Windows), the virtual key on macOS, semitones up.
 _ROWS = (
     (Qt.Key.Key_A, 30, 0, 0), (Qt.Key.Key_W, 17, 13, 1), (Qt.Key.Key_S, 31, 1, 2), (Qt.Key.Key_E, 18, 14, 3),
     (Qt.Key.Key_D, 32, 2, 4), (Qt.Key.Key_F, 33, 3, 5), (Qt.Key.Key_T, 20, 17, 6), (Qt.Key.Key_G, 34, 5, 7),

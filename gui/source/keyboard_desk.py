@@ -1,0 +1,130 @@
+"""The on-screen keyboard with its octave, loudness and pedal; what is played on it goes to the engine. GUI thread.
+
+    Piano ── note_on, note_off, pedal ──▶ MIDI messages on channel 1 ──▶ bridge.send_midi
+
+Beside the piano stands why nothing would be heard, when nothing would: power off, notes that play nothing, muted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import QToolButton, QWidget
+
+from gui import theme
+from gui.icon import icon
+from gui.source.arrange import Card, button, row, words
+from gui.source.midi_wishes import first_midi
+from gui.widgets.fader import Fader
+from gui.widgets.piano import LOUDEST, SOFTEST, Piano
+from gui.widgets.piano_keys import SPAN, note_name
+from gui.widgets.toggle import Toggle
+
+if TYPE_CHECKING:
+    from gui.bridge import Bridge
+    from gui.live_state import LiveState
+    from gui.memory import Memory
+
+NOTE_OFF, NOTE_ON, CONTROLLER = 0x80, 0x90, 0xB0
+PEDAL: Final = 64
+
+
+class KeyboardDesk(Card):
+    """The piano and what belongs to it; `played` says every note that begins."""
+
+    played = pyqtSignal(int, int)
+
+    def __init__(self, bridge: Bridge, memory: Memory, parent: QWidget | None = None) -> None:
+        """memory: keeps octave and loudness."""
+        super().__init__("", parent)
+        self.setAccessibleName("On-screen keyboard")
+        self._bridge, self._memory = bridge, memory
+        self.piano = Piano()
+        self.down, self.up = self._arrow("previous", "Octave down (Z)", -12), self._arrow("next", "Octave up (X)", 12)
+        self.octave = words("", "number", wrap=False)
+        self.octave.setMinimumWidth(theme.px(18))
+        self.octave.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.velocity = Fader("Velocity (C, V)", SOFTEST, LOUDEST, 96, step=1.0)
+        self.velocity.setMaximumWidth(theme.px(50))
+        self.sustain = Toggle("Sustain (Space)")
+        self.why, self.mend = words("", "warn", wrap=False), button("")
+        self.mend.clicked.connect(self._mend)
+        self.column.addLayout(
+            row(
+                words("Octave (Z, X)", "dim", wrap=False),
+                self.down,
+                self.octave,
+                self.up,
+                self.velocity,
+                self.sustain,
+                1,
+                self.why,
+                self.mend,
+            )
+        )
+        self.column.addWidget(self.piano, 1)
+        self.piano.note_on.connect(self._note_on)
+        self.piano.note_off.connect(lambda note: bridge.send_midi(bytes((NOTE_OFF, note, 0))))
+        self.piano.pedal_changed.connect(self._pedal)
+        self.piano.base_changed.connect(self._show_octave)
+        self.piano.velocity_changed.connect(lambda velocity: self.velocity.set_value(velocity, quiet=True))
+        self.velocity.moved.connect(lambda velocity: self.piano.set_velocity(round(velocity)))
+        self.sustain.toggled.connect(self.piano.set_pedal)
+        self.piano.velocity_changed.connect(lambda velocity: memory.set("source.velocity", velocity))
+        self.piano.set_velocity(memory.get("source.velocity", 96))
+        self.piano.set_base(memory.get("source.piano_base", 60))
+        self._show_octave(self.piano.base)
+        self.setFocusProxy(self.piano)
+        bridge.state_changed.connect(self._show_state)
+        self._show_state(bridge.state)
+
+    def _arrow(self, name: str, label: str, by: int) -> QToolButton:
+        made = QToolButton()
+        made.setProperty("role", "ghost")
+        made.setIcon(icon(name))
+        theme.notifier.changed.connect(lambda: made.setIcon(icon(name)))
+        made.setAccessibleName(label)
+        made.setToolTip(label)
+        made.clicked.connect(lambda: self.piano.set_base(self.piano.base + by))
+        return made
+
+    def _show_octave(self, base: int) -> None:
+        self.octave.setText(f"{note_name(base)} – {note_name(base + SPAN)}")
+        self._memory.set("source.piano_base", base)
+
+    def _note_on(self, note: int, velocity: int) -> None:
+        self._bridge.send_midi(bytes((NOTE_ON, note, velocity)))
+        self.played.emit(note, velocity)
+
+    def _pedal(self, down: bool) -> None:
+        self.sustain.set_checked(down, quiet=True)
+        self._bridge.send_midi(bytes((CONTROLLER, PEDAL, 127 if down else 0)))
+
+    def _show_state(self, state: LiveState) -> None:
+        midi = state.settings.midi
+        if midi is None or midi.source is None:
+            why, action = "Notes play nothing now.", "Play them into the model"
+        elif state.power == "off":
+            why, action = "The power is off.", "Turn it on"
+        elif state.power == "on" and state.muted:
+            why, action = "The output is muted.", "Let it sound"
+        else:
+            why = action = ""
+        self.why.setText(why)
+        self.mend.setText(action)
+        self.why.setVisible(bool(why))
+        self.mend.setVisible(bool(action))
+
+    def _mend(self) -> None:
+        state = self._bridge.state
+        midi = state.settings.midi
+        if midi is None or midi.source is None:
+            first = first_midi()
+            self._bridge.set_midi(first if midi is None else replace(midi, source=first.source))
+        if state.power == "off":
+            self._bridge.set_power(True)
+        elif state.muted:
+            self._bridge.set_muted(False)
+        self.piano.setFocus(Qt.FocusReason.OtherFocusReason)
