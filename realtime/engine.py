@@ -30,12 +30,14 @@ from typing import Any
 from realtime import meters
 from realtime.errors import EngineError, RetimbreError
 from realtime.feedback import WINDOW_S, HowlGuard
+from realtime.file_deck import FileDeck
 from realtime.measure import Measured
 from realtime.messages import (
     Change,
     Event,
     Learn,
     ModelChange,
+    PlayedFile,
     PluginChange,
     Recording,
     Refusal,
@@ -58,6 +60,7 @@ _CLOSE_S = 10.0
 _REAL_TIME_PRIORITY, _CONTROL_PRIORITY = 20, 1
 _PATIENCE, _PATIENCE_S = 3, 10.0  # so many misses within so many seconds are one slack too little
 _MOST_SLACK = 16
+_PANIC_S = 0.5  # a howl in a small room has died away, a player has not yet looked up
 
 HOWL_SENTENCE = (
     "The output howled and is muted, because the microphone hears the loudspeaker: put on headphones or turn the "
@@ -77,6 +80,8 @@ class Engine:
         self._shown = shown
         self._stream: Stream | None = None
         self._guard = HowlGuard()
+        self._deck = FileDeck()
+        self._panic_ends = 0.0
         self._next_window = 0.0
         self._last_call = (0.0, 0.0)
         self._scheduled: set[int] = set()
@@ -95,6 +100,8 @@ class Engine:
             # holds the interpreter would keep the callback waiting (12 ms were seen on a busy machine).
             make_real_time(0, _CONTROL_PRIORITY)
             self._last_call = (0.0, time.monotonic())
+            self._deck.join(self._player().playback, stream.rate_hz)
+            self._deck.play(settings.file)
             if settings.record is not None:
                 self.record(Recording(settings.record, settings.recorded))
         except BaseException:
@@ -130,6 +137,12 @@ class Engine:
                 return self.set_map(value)
             case "learn":
                 return self.learn(value)
+            case "send":
+                return self._feed().send(value)
+            case "file":
+                return self.play_file(value)
+            case "panic":
+                return self.panic()
             case "measure":
                 return self._begin("measurement", self._open_stream().measure(value.events))
         raise EngineError(f"There is nothing to do for {request.what!r}.")
@@ -150,6 +163,20 @@ class Engine:
         self._player().muted = muted
         self._shown.numbers[meters.MUTED] = muted
         self._guard.reset()
+
+    def play_file(self, wanted: PlayedFile | None) -> None:
+        """Play a sound file once it is read, or end the one that plays."""
+        self._open_stream()
+        self._deck.play(wanted)
+
+    def panic(self) -> None:
+        """End every note and the file, and be silent for a moment."""
+        stream, player = self._open_stream(), self._player()
+        if stream.feed is not None:
+            stream.feed.silence()
+        self._deck.play(None)
+        player.panicked = True
+        self._panic_ends = time.monotonic() + _PANIC_S
 
     def record(self, wanted: Recording | None) -> str | None:
         """Begin to record, or end with None; what went wrong with the one that ended comes back."""
@@ -197,6 +224,9 @@ class Engine:
         self._watch_calls()
         self._watch_deadlines(stream, player)
         self._turn_knobs(stream)
+        self._events += self._deck.tick()
+        if player.panicked and time.monotonic() >= self._panic_ends:
+            player.panicked = False
         if player.frames not in (0, player.lane.block) and not any(what == "block" for what, _ in self._changes):
             self._begin("block", stream.follow_block(player.frames))
         self._advance()
@@ -310,6 +340,7 @@ class Engine:
         if stream is None:
             return
         self._end_recording()
+        self._deck.leave()
         stream.close()
         self._stream = None
         self._shown.numbers[meters.STATE] = meters.CLOSED

@@ -61,6 +61,7 @@ class LoopProbe:
 
     def __init__(self, events: int, expected_samples: float, rate_hz: int, seed: int = 0) -> None:
         """expected_samples: what the law says, so that sweeps do not overlap."""
+        self.mixed = False
         self._sweep = sweep(rate_hz)
         self._reach = round(2 * expected_samples) + round(_LEAST_GAP_S * rate_hz)
         gaps = self._reach + self._sweep.size + np.random.default_rng(seed).integers(0, 1024, events)

@@ -1,7 +1,7 @@
 """What happens for every block of sound: the audio callback.
 
     card ─▶ input, or a source that MIDI plays ─▶ strip ─▶ plugins ─▶ lane ─▶ plugins ─▶ strip ─▶ mute ramp ─▶ card
-                                                                     lane ─▶ (coming) ┘ crossfade
+            └ or a file                                              lane ─▶ (coming) ┘ crossfade   or a file ┘ limiter
 
 The callback never raises, waits for long, logs or makes memory to speak of; what goes wrong is counted and noted as an
 incident with its time, and the sound goes on (see `realtime.lane`). Another model comes as another lane: it first hears
@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 
 from realtime import audio_io, meters
 from realtime.controls import Controls, Smoother, ramp_samples
+from realtime.desk.dynamics import Limiter
 from realtime.desk.level_kernel import show_level
 from realtime.desk.strip import Strip
 from realtime.lane import LONGEST_BLOCK, Lane
 from realtime.meters import Cause, Incident
+from realtime.playback import Playback
 
 if TYPE_CHECKING:
     from realtime.meters import Meters
@@ -44,6 +46,9 @@ _MOST_INCIDENTS = 1000  # between two looks of the control thread; more of them 
 
 class Feed(Protocol):
     """What is played instead of the sound card's input, or with it: a source that MIDI plays."""
+
+    mixed: bool
+    """Whether it is heard beside the input, not instead."""
 
     def fill(self, block: FloatArray) -> None:
         """Replace or add to `block` (frames,), in place. Audio callback."""
@@ -82,6 +87,10 @@ class Player:
         self.muted = muted
         self.hushed = False
         """Silent for a moment, while plugins are exchanged."""
+        self.panicked = False
+        """Silent for a moment, so that what feeds on itself dies away."""
+        self.playback = Playback()
+        self._file_limiter = Limiter(rate_hz)
         self.recorder: Recorder | None = None
         self.feed: Feed | None = None
         self.before: Rack | None = None
@@ -166,8 +175,14 @@ class Player:
         block[:] = indata[:, self._input_channel]
         if not math.isfinite(np.dot(block, block)):
             np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-        if self.feed is not None:
-            self.feed.fill(block)
+        files = self.playback.begin()
+        feed = self.feed
+        if feed is not None and not feed.mixed:
+            feed.fill(block)
+        if files:
+            self.playback.to_input(block)
+        if feed is not None and feed.mixed:
+            feed.fill(block)
         self._show(block, meters.INPUT_PEAK, meters.INPUT_RMS, frames)
         strip.before(block)
         if self.before is not None:
@@ -191,16 +206,30 @@ class Player:
             recorder.push(dry, heard)
             numbers[meters.RECORDED_SAMPLES] = recorder.frames
             numbers[meters.RECORDING_LOST_SAMPLES] = recorder.lost_frames
-        silent = self.muted or self.hushed
+        silent = self.muted or self.hushed or self.panicked
         self._gain.to(0.0 if silent else 1.0)
         if silent or not self._gain.settled:
             np.multiply(heard, self._gain.fill(frames), out=heard)
+        if files:
+            sides = self.playback.to_output(outs, sides, len(self._output_channels))
+            heard = outs[:sides]
+        if files or not self._file_limiter.idle:
+            self._limit(heard)
         self._show(out, meters.OUTPUT_PEAK, meters.OUTPUT_RMS, frames)
         np.clip(heard, -1.0, 1.0, out=heard)
         outdata.fill(0.0)
         for place, channel in enumerate(self._output_channels):
             outdata[:, channel] = heard[min(place, sides - 1)]
         self._shown.scope.push(block, out)
+
+    def _limit(self, heard: FloatArray) -> None:
+        """Keep the sum with a file under the ceiling; behind the strip's own limiter, for mute comes in between."""
+        playback, limiter = self.playback, self._file_limiter
+        limiter.adopt(self._adopted.ceiling_db, on=playback.sounds, at_once=self.silent)
+        if not limiter.idle:
+            limiter.process(heard)
+        playback.end()
+        self._numbers[meters.FILE_S] = playback.place_s
 
     def _through_lanes(self, block: FloatArray, out: FloatArray) -> FloatArray:
         """Fill `out`; the delayed input that belongs to it comes back."""

@@ -14,7 +14,6 @@ Over 300 lines because everything here knows what is open. Control thread, excep
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from realtime.deadline import CALLBACK_SHARE, LIVE_FACTOR, Place, choose_place, 
 from realtime.errors import EngineError
 from realtime.lane import LONGEST_BLOCK, Lane
 from realtime.latency import Latency, latency
+from realtime.loading import Loading
 from realtime.measure import LoopProbe, Measured
 from realtime.messages import MidiSettings, Plugins, Running, StreamSettings
 from realtime.meters import Meters, Times
@@ -171,7 +171,7 @@ class Stream:
 
     def change_model(self, model: str, controls: Controls) -> Iterator[Running | None]:
         """Load and crossfade; gives None at every tick and the new state at the end. Raises `RetimbreError`."""
-        loader = _Thread(lambda: _load(model, controls, self.settings.provider, beside_sound=True))
+        loader = Loading(lambda: _load(model, controls, self.settings.provider, beside_sound=True))
         while not loader.done:
             yield None
         loaded: _Loaded = loader.result()
@@ -216,7 +216,7 @@ class Stream:
 
     def change_plugins(self, plugins: Plugins) -> Iterator[Running | None]:
         """Other plugins around the model."""
-        starting = _Thread(lambda: self._open_racks(plugins))
+        starting = Loading(lambda: self._open_racks(plugins))
         while not starting.done:
             yield None
         racks: list[Rack | None] = starting.result()
@@ -244,11 +244,13 @@ class Stream:
         total = running.latency.total
         probe = LoopProbe(events, total, self.rate_hz)
         feed, player.feed = player.feed, probe
+        player.playback.paused = True
         try:
             # As long as the sound lasts, and the card may be stopped by its owner meanwhile.
             yield from self._until(lambda: probe.done, within_s=2 * probe.seconds(self.rate_hz) + _CHANGE_S)
         finally:
             player.feed = feed
+            player.playback.paused = False
         yield probe.result(total, self.rate_hz)
 
     def close(self) -> None:
@@ -391,32 +393,6 @@ class Stream:
         self._shown.numbers[meters.SLACK] = lane.slack_samples
         self.running = replace(running, remarks=_remarks(running, self.settings.block) if remarks else ())
         return self.running
-
-
-class _Thread:
-    """Something that takes long, beside the control thread."""
-
-    def __init__(self, work: Callable[[], Any]) -> None:
-        self._work = work
-        self._result: Any = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._result = self._work()
-        except BaseException as error:  # noqa: BLE001  (raised again by `result`)
-            self._error = error
-
-    @property
-    def done(self) -> bool:
-        return not self._thread.is_alive()
-
-    def result(self) -> Any:
-        if self._error is not None:
-            raise self._error
-        return self._result
 
 
 def _load(model: str, controls: Controls, provider: Any, *, beside_sound: bool) -> _Loaded:

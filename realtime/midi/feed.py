@@ -1,6 +1,7 @@
 """MIDI in the engine: notes play a source in the callback, controllers turn knobs on the control thread.
 
-    MidiInput ─▶ fill (callback) ─▶ Source.play ─▶ the block        what it overheard ─▶ turned (control thread)
+    MidiInput ─┬▶ fill (callback) ─▶ Source.play ─▶ the block        what it overheard ─▶ turned (control thread)
+    the host ──┘  (`realtime.midi.sent`)
 
 What the map claims does not reach the source: a pedal that turns the mix is no sustain pedal, and while program changes
 call presets they do not change the instrument of a SoundFont.
@@ -21,6 +22,7 @@ from realtime.lane import LONGEST_BLOCK
 from realtime.midi.midi_file import FilePlayer
 from realtime.midi.midi_map import Binding, MidiLearner, MidiMap
 from realtime.midi.ports import open_input
+from realtime.midi.sent import SentMessages
 from realtime.midi.source import open_source
 
 if TYPE_CHECKING:
@@ -46,17 +48,21 @@ class Turned:
 
 
 class MidiFeed:
-    """One MIDI input, what its notes play, and what its controllers turn."""
+    """One MIDI input and what the host sends, what their notes play, and what their controllers turn."""
 
     def __init__(self, settings: MidiSettings, rate_hz: int, *, jack: bool) -> None:
         """Open the port or file and make the source ready; jack: the sound runs there. Raises `RetimbreError`."""
         self.map = settings.map
-        self._mixed = settings.mixed
+        self.mixed = settings.mixed
+        """Whether notes are heard beside the sound card's input, not instead."""
         self._source = None
         if settings.source is not None:
             self._source = open_source(settings.source, rate_hz=rate_hz, longest=LONGEST_BLOCK)
+        self._sent = SentMessages()
         self._input: MidiInput
-        if settings.file is not None:
+        if settings.keyboard:
+            self._input = SentMessages()  # nobody sends there
+        elif settings.file is not None:
             self._input = FilePlayer(settings.file, rate_hz=rate_hz, loop=settings.loop)
         else:
             self._input = open_input(
@@ -69,16 +75,27 @@ class MidiFeed:
     def fill(self, block: FloatArray) -> None:
         """Play what came for this block (frames,) into it."""
         events = self._input.collect(block.size)
+        sent = self._sent.collect(block.size)
+        if sent:
+            events = sent + events
         if self._source is None:
             return
         if events:
             events = [event for event in events if not self.map.claims(event[1])]
         made = self._made[: block.size]
         self._source.play(events, made)
-        if self._mixed:
+        if self.mixed:
             np.add(block, made, out=block)
         else:
             block[:] = made
+
+    def send(self, message: Sequence[int]) -> None:
+        """A message from the host, for the next block. Raises `ConfigError` for what is none, or too many."""
+        self._sent.send(message)
+
+    def silence(self) -> None:
+        """End every note, and forget pedals and bends."""
+        self._sent.silence()
 
     def learn(self, control: str | None, *, any_channel: bool = True) -> None:
         """Bind `control` to the next controller that moves; None: wait no more. Raises `ConfigError`."""
@@ -90,7 +107,7 @@ class MidiFeed:
     def turned(self, controls: Controls, *, muted: bool, targets: Sequence[Target]) -> Turned:
         """What the messages since the last call ask for, starting from the present `controls`."""
         result = Turned()
-        heard = self._input.overheard()
+        heard = self._input.overheard() + self._sent.overheard()
         if not heard:
             return result
         values = _values(controls, muted, targets)
