@@ -41,6 +41,7 @@ class About:
     data: Literal["recordings", "paired"] = setting("recordings", "which `retimbre prepare` makes its data")
     minutes: float = setting(1.0, "of each sound below which results are poor", minimum=0)
     simple: tuple[str, ...] = setting((), "settings that are shown first")
+    phases: tuple[str, ...] = setting((), "settings that count steps, which follow the length of the run")
 
 
 @dataclass(frozen=True, slots=True)

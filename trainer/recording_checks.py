@@ -99,7 +99,7 @@ def refusal(samples: FloatArray, sample_rate: int, limits: Limits) -> Fault | No
             f"lasts {seconds:.2f} s and at least {limits.shortest_seconds:g} s is needed: leave it out or join takes",
             whole,
         )
-    broken = ~np.isfinite(samples).all(axis=1)
+    broken = np.atleast_1d(~np.isfinite(samples).all(axis=1))
     if broken.any():
         spans = _spans(*runs(broken), sample_rate)
         return Fault("damaged", f"holds a value that is not a number at {spans[0][0]:.2f} s: export it again", spans)
@@ -119,7 +119,7 @@ def remarks(samples: FloatArray, sample_rate: int) -> list[Fault]:
     mono = samples.mean(axis=1)
     found = []
     levels = frame_levels_db(mono, sample_rate)
-    starts, lengths = runs(np.atleast_1d(levels < FLOOR_DB))
+    starts, lengths = runs(levels < FLOOR_DB)
     long = lengths * FRAME_SECONDS >= _PAUSE_SECONDS
     if long.any():
         spans = tuple(
