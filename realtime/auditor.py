@@ -166,6 +166,10 @@ def _audit(
         while not stop.wait(0.02):
             _join_engine(client, speak, listen, keys)
             if period.value:
+                # A server that runs free would from then on let its clock drive the graph too, and miss it at times.
+                if free:
+                    client.set_freewheel(False)
+                    free = False
                 client.blocksize, period.value = period.value, 0
             if freewheel.value >= 0:
                 if free != bool(freewheel.value):  # a server that already runs free refuses to be told so

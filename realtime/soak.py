@@ -215,8 +215,8 @@ class Soak:
         self._end_counting()
         period = self._random.choices(_PERIODS, (1, 2, 3, 6))[0]  # long ones pass more sound in less time
         before = self._session.snapshot().block
-        self._auditor.set_period(period)
         if period != before:
+            self._auditor.set_period(period)  # by the clock; counting begins in freewheel again
             self._await(lambda event: event.kind == "running", "another period")
         self._begin_counting()
 
@@ -298,9 +298,12 @@ class Soak:
         return _Count(before, asked, self._session.snapshot().samples, self._auditor["xruns"])
 
     def _size_at_rest(self) -> tuple[float, int, int]:
-        """The size with nothing recorded, and the same model each time."""
+        """The size with nothing recorded, after every model was there, and with the same one each time."""
         if self._session.state().recording is not None:
             self._act_record()
+        for model in self.settings.models:
+            self._session.load_model(model)
+            self._await(lambda event: event.kind in ("running", "refused"), "a model")
         self._act_compare()
         return self._size()
 
