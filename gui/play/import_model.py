@@ -158,9 +158,9 @@ def _unpacked(path: Path, room: Path) -> Path:
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise PackageError(f"{path.name} cannot be unpacked ({error}): download or zip it again.") from error
     except OSError as error:
-        raise PackageError(f"{path.name} cannot be unpacked ({error.strerror or error}): make room and try again.") from (
-            error
-        )
+        raise PackageError(
+            f"{path.name} cannot be unpacked ({error.strerror or error}): make room and try again."
+        ) from (error)
     return room
 
 

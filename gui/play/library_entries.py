@@ -69,7 +69,15 @@ class Entry:
         """Everything that a search looks through, in lower case."""
         titles = " ".join(target.title for target in self.targets)
         return " ".join(
-            (self.name, self.title, self.description, self.architecture, titles, *self.tags, f"{self.latency_ms:.0f} ms")
+            (
+                self.name,
+                self.title,
+                self.description,
+                self.architecture,
+                titles,
+                *self.tags,
+                f"{self.latency_ms:.0f} ms",
+            )
         ).lower()
 
 

@@ -7,8 +7,9 @@ A take of an hour is as quick to look at as one of a minute: a column of its pic
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,22 +56,26 @@ class Take:
         words = {"input": "dry", "output": "wet", "both": "dry + wet"}.get(self.sides)
         return words or ("one side" if self.channels == 1 else "dry + wet")
 
-    def date(self, today: datetime.date | None = None) -> str:
+    def date(self, today: dt.date | None = None) -> str:
         """When it was made: the time alone when that was today."""
-        made = datetime.datetime.fromtimestamp(self.made_s).astimezone()
-        today = today or datetime.datetime.now().astimezone().date()
+        made = dt.datetime.fromtimestamp(self.made_s).astimezone()
+        today = today or dt.datetime.now().astimezone().date()
         return f"today {made:%H:%M}" if made.date() == today else f"{made.day} {made:%b %Y, %H:%M}"
 
 
 def clock(seconds: float) -> str:
-    """ "3:07", or "1:02:45" from an hour on."""
+    """Minutes and seconds as 3:07, from an hour on 1:02:45."""
     whole = int(seconds)
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
-def read_takes(folder: Path, known: tuple[Take, ...] = ()) -> tuple[Take, ...]:
-    """The newest takes of a folder, newest first; those in `known` that have not changed are not read again."""
+def read_takes(folder: Path, known: tuple[Take, ...] = (), sides: Mapping[str, str] | None = None) -> tuple[Take, ...]:
+    """The newest takes of a folder, newest first; those in `known` that have not changed are not read again.
+
+    sides: what was recorded, by the file's name, where somebody remembers.
+    """
+    sides = sides or {}
     before = {(take.path, take.made_s, take.size_bytes): take for take in known}
     takes = []
     try:
@@ -84,7 +89,8 @@ def read_takes(folder: Path, known: tuple[Take, ...] = ()) -> tuple[Take, ...]:
             continue  # gone while we looked
         takes.append(Take(path, status.st_mtime, status.st_size))
     takes.sort(key=lambda take: take.made_s, reverse=True)
-    return tuple(before.get((t.path, t.made_s, t.size_bytes)) or _looked_into(t) for t in takes[:MOST_TAKES])
+    found = (before.get((take.path, take.made_s, take.size_bytes)) or _looked_into(take) for take in takes[:MOST_TAKES])
+    return tuple(replace(take, sides=sides.get(take.path.name, "")) for take in found)
 
 
 def renamed(path: Path, name: str) -> Path:
@@ -100,7 +106,9 @@ def renamed(path: Path, name: str) -> Path:
     try:
         return path.rename(goal)
     except OSError as error:
-        raise AudioFileError(f"{path.name} could not be renamed ({error.strerror}): see whether it is there.") from error
+        raise AudioFileError(
+            f"{path.name} could not be renamed ({error.strerror}): see whether it is there."
+        ) from error
 
 
 def _looked_into(take: Take) -> Take:

@@ -1,0 +1,189 @@
+"""The right side of the model library: what one package is, before it is chosen. GUI thread.
+
+Voice                                     [Play this model]
+5.3 ms · Violin, Cello … · licence        [Hear: before] [after]    [Show in files] [Remove]
+┌ its card, with pictures ┐
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from gui import theme
+from gui.bridge import Bridge
+from gui.icon import icon
+from gui.live_state import Notice
+from gui.play.card_view import CardDocument, CardView, read_card
+from gui.play.file_playback import FilePlayback
+from gui.play.library_entries import Entry
+from gui.play.preview_sound import Heard, preview_file
+from gui.play.reveal import reveal
+
+
+class ModelFacts(QFrame):
+    """One entry, in words, sound and pictures."""
+
+    chosen = pyqtSignal(object)
+    """The entry that is to be played."""
+    remove_wanted = pyqtSignal(object)
+    noticed = pyqtSignal(object)
+
+    def __init__(self, bridge: Bridge, playback: FilePlayback, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        theme.set_role(self, "card")
+        self._bridge, self._playback = bridge, playback
+        self._entry: Entry | None = None
+        self._previews: dict[Heard, Path] = {}
+        self.title, self.words = QLabel(), QLabel()
+        theme.set_role(self.title, "display")
+        self.words.setWordWrap(True)
+        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.problem = QLabel()
+        self.problem.setWordWrap(True)
+        theme.set_role(self.problem, "warn")
+        self.play = QPushButton("Play this model")
+        theme.set_role(self.play, "primary")
+        self.before, self.after = QPushButton(), QPushButton()
+        self.reveal, self.remove = QPushButton("Show in files"), QPushButton("Remove")
+        for quiet in (self.reveal, self.remove):
+            theme.set_role(quiet, "ghost")
+        self.card = CardView()
+        self._lay_out()
+        self.play.clicked.connect(lambda: self.chosen.emit(self._entry))
+        self.before.clicked.connect(lambda: self.hear("in"))
+        self.after.clicked.connect(lambda: self.hear("out"))
+        self.reveal.clicked.connect(self._reveal)
+        self.remove.clicked.connect(lambda: self.remove_wanted.emit(self._entry))
+        playback.changed.connect(self._show_playing)
+        theme.notifier.changed.connect(self._show_playing)
+        self._show_playing()
+        self.show_entry(None)
+
+    def _lay_out(self) -> None:
+        head = QHBoxLayout()
+        head.addWidget(self.title, 1)
+        head.addWidget(self.play)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(theme.px(2))
+        for button in (self.before, self.after):
+            buttons.addWidget(button)
+        buttons.addStretch()
+        for button in (self.reveal, self.remove):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.px(4), theme.px(3), theme.px(4), theme.px(4))
+        layout.setSpacing(theme.px(2))
+        layout.addLayout(head)
+        layout.addWidget(self.problem)
+        layout.addWidget(self.words)
+        layout.addLayout(buttons)
+        layout.addWidget(self.card, 1)
+
+    @property
+    def entry(self) -> Entry | None:
+        """What is shown."""
+        return self._entry
+
+    def show_entry(self, entry: Entry | None) -> None:
+        """Show this one; its card comes from the background."""
+        if entry is not None and entry is self._entry:
+            return
+        self._entry, self._previews = entry, {}
+        self.setEnabled(entry is not None)
+        self.title.setText(entry.title if entry else "Choose a model on the left")
+        self.words.setText(facts_of(entry) if entry else "")
+        self.words.setVisible(entry is not None)
+        problem = problem_of(entry) if entry else ""
+        self.problem.setText(problem)
+        self.problem.setVisible(bool(problem))
+        self.play.setEnabled(entry is not None and entry.playable)
+        for button in (self.before, self.after):
+            button.setVisible(entry is not None and entry.has_sound)
+        self.remove.setVisible(entry is not None and entry.removable)
+        self.card.show_card(None)
+        if entry is None or entry.error:
+            return
+        viewport = self.card.viewport()
+        width = max(viewport.width() if viewport is not None else 0, theme.px(60))
+
+        def take(document: CardDocument) -> None:
+            if self._entry is entry:
+                self.card.show_card(document)
+
+        self._bridge.in_background(lambda: read_card(entry.folder, width), take, self._say)
+
+    def hear(self, heard: Heard) -> None:
+        """Play the golden sound, or stop it."""
+        path = self._previews.get(heard)
+        if path is not None and path == self._playback.path:
+            self._playback.stop()
+            return
+        entry = self._entry
+        if entry is None:
+            return
+
+        def take(path: Path) -> None:
+            if self._entry is entry:
+                self._previews[heard] = path
+                self._playback.play(path)
+
+        self._bridge.in_background(lambda: preview_file(entry.folder, heard), take, self._say)
+
+    def _show_playing(self) -> None:
+        sides: tuple[tuple[Heard, QPushButton, str], ...] = (
+            ("in", self.before, "Hear what went in"),
+            ("out", self.after, "Hear what came out"),
+        )
+        for heard, button, words in sides:
+            playing = heard in self._previews and self._previews[heard] == self._playback.path
+            button.setText("Stop" if playing else words)
+            button.setIcon(icon("stop" if playing else "play"))
+
+    def _reveal(self) -> None:
+        if self._entry is not None and not reveal(self._entry.folder):
+            self._say(f"No file manager could be opened: the model lies in {self._entry.folder}.")
+
+    def _say(self, sentence: str) -> None:
+        self.noticed.emit(Notice(sentence, "play", "error"))
+
+
+def problem_of(entry: Entry) -> str:
+    """Why it cannot be chosen, "" where it can."""
+    if entry.error:
+        return entry.error
+    if entry.hidden:
+        return (
+            f"Another model named '{entry.name}' comes first, so this one is never played: rename its folder or remove "
+            "one of the two."
+        )
+    return ""
+
+
+def facts_of(entry: Entry) -> str:
+    """What one wants to know before choosing, in a few lines."""
+    if entry.error:
+        return f"In {entry.folder}."
+    lines = [entry.description]
+    if entry.targets:
+        names = [
+            f"{target.title} ({target.low_hz:.0f} to {target.high_hz:.0f} Hz)"
+            if target.low_hz is not None and target.high_hz is not None
+            else target.title
+            for target in entry.targets
+        ]
+        lines.append(f"Sounds: {', '.join(names)}.")
+    lines.append(
+        f"Adds {entry.latency_ms:.1f} ms to what your sound card takes. {entry.rate_hz / 1000:g} kHz, "
+        f"{entry.architecture}, {entry.size_bytes / 1e6:.1f} MB."
+    )
+    if entry.licences is not None:
+        licences = dict.fromkeys((entry.licences.weights, entry.licences.code))
+        lines.append(f"Licence: {', '.join(licences)}. Learnt from: {_short(entry.licences.data)}.")
+    return "\n".join(lines)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:97].rstrip(' ;,(')}… (see the card)"
