@@ -211,14 +211,10 @@ class ConvertPanel(QWidget):
 
     def remove(self, jobs: Sequence[Job]) -> None:
         """Cancel what runs, take the rest out of the queue; no file is touched."""
-        for job in jobs:
-            if job.active:
-                self.converter.cancel(job)
-        gone = (
-            [job for job in jobs if not job.active and job.state != "cancelled"]
-            if any(job.state != "cancelled" for job in jobs)
-            else list(jobs)
-        )
+        stopped = [job for job in jobs if job.active]
+        for job in stopped:
+            self.converter.cancel(job)
+        gone = [job for job in jobs if job not in stopped]
         self.queue.remove(gone)
         self._show_state()
 
@@ -272,6 +268,7 @@ class ConvertPanel(QWidget):
         if failed:
             what = "One file" if failed == 1 else f"{failed} files"
             self._warn(f"{what} could not be converted; the row says why.", "Try again", self._retry_failed)
+            self.view.scrollTo(self.queue.index(self.queue.row_of(next(j for j in self._run if j.state == "failed"))))
         elif done and done == len(self._run):
             self.notices.show_notice(Notice(f"{_files(done)} converted.", "convert", "info", "Show", self._show_last))
         self._show_state()
@@ -470,14 +467,14 @@ class ConvertPanel(QWidget):
         self.add_folder.setIcon(icon("folder"))
         self.cancel_button.setIcon(icon("close"))
         self.convert_button.setIcon(icon("convert", "on_accent"))
-        self._side.setFixedWidth(theme.px(78))
+        self._side.setFixedWidth(max(theme.px(78), self.form.minimumSizeHint().width() + theme.px(4)))
         self._whole.setSpacing(theme.px(4))
         self._whole.setContentsMargins(*[theme.px(4)] * 4)
         self._bar.setSpacing(theme.px(2))
         self._listed.setSpacing(theme.px(2))
         self._foot.setSpacing(theme.px(2))
         self._foot.setContentsMargins(*[theme.px(3)] * 4)
-        self.splitter.setHandleWidth(theme.px(3))
+        self.splitter.setHandleWidth(theme.px(1))
 
 
 class _DropVeil(QWidget):

@@ -188,6 +188,9 @@ class Converter(QObject):
             self.changed.emit(job)
         elif state == "failed" and not batch.stopping:
             batch.jobs.remove(job)
+            # A row has no room for folders, least of all for the hidden one.
+            for folder in (job.source.parent, batch.staging):
+                sentence = sentence.replace(str(folder / "_")[:-1], "")
             self._say(job, "failed", sentence or "It could not be converted; try again.")
         elif state == "done" and values.get("result"):
             batch.jobs.remove(job)

@@ -50,9 +50,9 @@ class Request:
     existing: Existing = "number"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
-    """One file of the queue; belongs to the GUI thread."""
+    """One file of the queue, itself and no other of the same source; belongs to the GUI thread."""
 
     source: Path
     folder: Path = Path()

@@ -54,9 +54,9 @@ class SettingsForm(QWidget):
         self.mix = Fader("Mix", 0.0, 1.0, 1.0)
         self.gain = Fader("Output gain", -24.0, 24.0, 0.0, RANGES["output_gain_db"][2])
         self.transpose = Fader("Transpose", -24.0, 24.0, 0.0, RANGES["transpose_semitones"][2], step=1.0)
-        self.octave = Toggle("Move into the target's range by octaves")
-        self.match = Toggle("Keep the loudness of the input")
-        self.griffin_lim = Toggle("Find the phase from the whole file (slower)")
+        self.octave = Toggle("Octaves into the target's range")
+        self.match = Toggle("Loudness of the input")
+        self.griffin_lim = Toggle("Phase from the whole file")
         self.midi_label = QLabel("MIDI files are played by")
         self.midi_source = _choice("What plays MIDI files")
         self.format = _choice("Format of the results")
@@ -180,7 +180,7 @@ class SettingsForm(QWidget):
         self.blend_words.setText(
             " · ".join(parts) if len(parts) > 1 else parts[0].removesuffix(" 100 %") if parts else ""
         )
-        self.blend_words.setVisible(bool(parts))
+        self.blend_words.setVisible(bool(parts) and len(titles) == 1)  # a pad says it itself
 
     def _show_folder(self) -> None:
         self.folder.setText(str(self.out))
@@ -215,7 +215,9 @@ class SettingsForm(QWidget):
             self.existing.addItem(text, existing)
         self.choose_folder.setAccessibleName("Change the folder for results")
         self.blend.setAccessibleName("Blend of the targets")
-        self.griffin_lim.setToolTip("Griffin-Lim: it rings less than what is possible live")
+        self.griffin_lim.setToolTip("Griffin-Lim: slower, and rings less than what is possible live")
+        self.octave.setToolTip("Adds whole octaves so that what you play lies where the target plays")
+        self.match.setToolTip("Gives each result the loudness that its input has")
         theme.set_role(self.blend_words, "dim")
         self.blend_words.setWordWrap(True)
 
@@ -312,7 +314,7 @@ class SettingsForm(QWidget):
         self._column.setContentsMargins(theme.px(3), theme.px(2), theme.px(3), theme.px(2))
         for title in self._titles[1:]:
             title.setContentsMargins(0, theme.px(3), 0, 0)
-        self.blend.setMinimumHeight(theme.px(44))
+        self.blend.setMinimumHeight(theme.px(42))
         self.choose_folder.setIcon(icon("folder"))
 
 
