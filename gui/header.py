@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QResizeEvent
-from PyQt6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import (
+    QBoxLayout,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gui import theme
 from gui.icon import icon
@@ -59,6 +69,8 @@ class Header(QFrame):
         self.mute = _Action("Mute", "mute", "mute", checkable=True)
         self.panic = _Action("Panic", "panic", "panic")
         self.learn = _Action("Learn", "midi", "learn", checkable=True)
+        self._buttons = (self.record, self.mute, self.panic, self.learn)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self._lay_out()
         self._connect()
         self.dress()
@@ -69,15 +81,16 @@ class Header(QFrame):
         chosen = _row(self._chosen, self.power, self.model, self.presets)
         chosen.setStretch(1, 1)
         levels = QWidget()
-        stacked = QVBoxLayout(levels)
-        stacked.setContentsMargins(0, 0, 0, 0)
-        stacked.setSpacing(theme.px(0.5))
-        stacked.addWidget(self.input)
-        stacked.addWidget(self.output)
-        measures = _row(self._measures, levels, self.tuner, self.latency, self.load, self.dropouts)
+        self._levels = QBoxLayout(QBoxLayout.Direction.TopToBottom, levels)
+        self._levels.setContentsMargins(0, 0, 0, 0)
+        self._levels.setSpacing(theme.px(0.5))
+        self._levels.addWidget(self.input)
+        self._levels.addWidget(self.output)
+        numbers = QWidget()
+        _row(numbers, self.latency, self.load, self.dropouts).setSpacing(0)
+        measures = _row(self._measures, levels, self.tuner, numbers)
         measures.setStretch(0, 1)
-        levels.setMinimumWidth(theme.px(40))
-        _row(self._actions, self.record, self.mute, self.panic, self.learn).setSpacing(theme.px(0.5))
+        _row(self._actions, self.record, self.mute, self.panic, self.learn).setSpacing(0)
         self._grid = QGridLayout(self)
         self._fold(narrow=False)
 
@@ -94,6 +107,13 @@ class Header(QFrame):
         else:
             self._grid.addWidget(self._measures, 0, 1)
             self._grid.addWidget(self._actions, 0, 2)
+        self._levels.setDirection(QBoxLayout.Direction.LeftToRight if narrow else QBoxLayout.Direction.TopToBottom)
+        # The style sheet gives every button a least width, which only a sheet of its own can change.
+        least = (22, 18) if narrow else (32, 24)
+        self.model.setStyleSheet(f"min-width: {theme.px(least[0])}px; max-width: {theme.px(60)}px;")
+        self.presets.setStyleSheet(f"min-width: {theme.px(least[1])}px; max-width: {theme.px(40)}px;")
+        for action in self._buttons:
+            action.set_bare(bare=narrow and self.width() < theme.px(220))
         self._grid.setColumnStretch(0, 2)
         self._grid.setColumnStretch(1, 0 if narrow else 3)
 
@@ -114,11 +134,13 @@ class Header(QFrame):
 
     def dress(self) -> None:
         """Sizes and colours of the theme that is applied."""
-        self._grid.setContentsMargins(theme.px(4), theme.px(2), theme.px(4), theme.px(2))
-        self._grid.setHorizontalSpacing(theme.px(5))
+        self._grid.setContentsMargins(theme.px(4), theme.px(1.5), theme.px(3), theme.px(1.5))
+        self._grid.setHorizontalSpacing(theme.px(4))
         self._grid.setVerticalSpacing(theme.px(1))
-        for action in (self.record, self.mute, self.panic, self.learn):
+        self._chosen.setMinimumHeight(self.power.sizeHint().height())
+        for action in self._buttons:
             action.dress()
+        self._narrow = None
         self._fold_to_fit()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
@@ -127,9 +149,7 @@ class Header(QFrame):
         self._fold_to_fit()
 
     def _fold_to_fit(self) -> None:
-        parts = (self._chosen, self._measures, self._actions)
-        needed = sum(part.sizeHint().width() for part in parts) + theme.px(18)
-        self._fold(narrow=self.width() < needed)
+        self._fold(narrow=self.width() < theme.px(290))
 
     # what the buttons and the keys do
 
@@ -212,7 +232,7 @@ def _presets_menu(bridge: Bridge, memory: Memory) -> QWidget:
 def _row(parent: QWidget, *widgets: QWidget) -> QHBoxLayout:
     made = QHBoxLayout(parent)
     made.setContentsMargins(0, 0, 0, 0)
-    made.setSpacing(theme.px(3))
+    made.setSpacing(theme.px(2))
     for widget in widgets:
         made.addWidget(widget)
     return made
@@ -241,7 +261,7 @@ class _ModelButton(QToolButton):
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         """Room for a short one."""
-        return QSize(theme.px(24), theme.px(10))
+        return QSize(theme.px(22), theme.px(10))
 
     def show_model(self, title: str, under: str) -> None:
         """The two lines."""
@@ -275,7 +295,11 @@ class _Number(QToolButton):
     def sizeHint(self) -> QSize:  # noqa: N802
         """As wide as its name, and never narrower for a short number."""
         box: Any = self.layout()
-        return QSize(max(box.sizeHint().width(), theme.px(15)), theme.px(11))
+        return QSize(max(box.sizeHint().width(), theme.px(14)), theme.px(11))
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        """Nothing less."""
+        return self.sizeHint()
 
     def show_value(self, text: str, token: str = "") -> None:
         """The number; token: "warn" for one that should be noticed."""
@@ -305,7 +329,13 @@ class _Action(QToolButton):
         """Size and colour of the theme that is applied."""
         self.setIcon(icon(self._picture, "bad" if self._alarm else "text"))
         self.setIconSize(QSize(theme.px(5), theme.px(5)))
-        self.setMinimumWidth(theme.px(15))
+
+    def set_bare(self, *, bare: bool) -> None:
+        """The icon alone, where there is no room for its word."""
+        style = Qt.ToolButtonStyle.ToolButtonIconOnly if bare else Qt.ToolButtonStyle.ToolButtonTextUnderIcon
+        if style != self.toolButtonStyle():
+            self.setToolButtonStyle(style)
+        self.setStyleSheet(f"min-width: {theme.px(5 if bare else 10)}px;")
 
     def set_alarm(self, *, on: bool) -> None:
         """Draw it in the colour of what must not be overlooked."""

@@ -61,6 +61,7 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(*SMALLEST)
         self.rail, self.header, self.notices = Rail(), Header(bridge, memory), NoticeBar()
         self._stack = QStackedWidget()
+        self._stack.setMinimumSize(1, 1)  # a panel that needs more scrolls; the header is never squeezed
         self._page = QWidget()
         column = QVBoxLayout(self._page)
         column.setContentsMargins(0, 0, 0, 0)

@@ -6,7 +6,7 @@ Arrow keys go from button to button, Tab leaves the rail, as in a list. GUI thre
 from __future__ import annotations
 
 from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent
+from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PyQt6.QtWidgets import QButtonGroup, QFrame, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from gui import theme
@@ -37,7 +37,13 @@ class RailButton(QToolButton):
         """Sizes and colours of the theme that is applied."""
         self.setIcon(icon(self.spec.icon, "accent" if self.isChecked() else "text_dim"))
         self.setIconSize(QSize(theme.px(6), theme.px(6)))
-        self.setMinimumHeight(theme.px(15))
+
+    def set_bare(self, *, bare: bool) -> None:
+        """The icon alone, where there is no room for the words."""
+        style = Qt.ToolButtonStyle.ToolButtonIconOnly if bare else Qt.ToolButtonStyle.ToolButtonTextUnderIcon
+        if style != self.toolButtonStyle():
+            self.setToolButtonStyle(style)
+        self.setMinimumHeight(theme.px(10 if bare else 15))
 
     def set_waiting(self, severity: str) -> None:
         """A dot for a notice that nobody has seen: "warning", "error", or "" for none."""
@@ -90,10 +96,21 @@ class Rail(QFrame):
 
     def dress(self) -> None:
         """Sizes of the theme that is applied."""
-        self.setFixedWidth(theme.px(21))
         self._box.setContentsMargins(theme.px(1.5), theme.px(3), theme.px(1.5), theme.px(2))
         for button in self.buttons.values():
             button.dress()
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Words where there is room for all of them."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        bare = self.height() < len(self.buttons) * theme.px(16) + theme.px(5)
+        for button in self.buttons.values():
+            button.set_bare(bare=bare)
+        self.setFixedWidth(theme.px(13 if bare else 21))
 
     def show_chosen(self, key: str) -> None:
         """Mark the panel that is shown; its dot goes."""
