@@ -142,6 +142,7 @@ class CheckView(QWidget):
         """All is checked: minutes of each sound by split."""
         sounds = [f"{name.replace('_', ' ')} {minutes_words(sum(of.values()))}" for name, of in minutes.items()]
         self.summary.setText(" · ".join(sounds) or "Nothing here can be used.")
+        self._fill()  # in order now
 
     def _count(self) -> None:
         refused = sum(one.refused for one in self.files)
@@ -226,6 +227,7 @@ class CheckView(QWidget):
         body = QHBoxLayout()
         body.addWidget(self.list, 2)
         body.addLayout(right, 3)
+        body.setSpacing(theme.px(4))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(head)

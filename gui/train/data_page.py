@@ -92,20 +92,34 @@ class DataPage(QWidget):
         actions.addWidget(self.progress, 1)
         actions.addStretch(0)
         self.notices = NoticeBar()
-        self.found = CheckView(bridge)
+        self._bridge = bridge
+        self._found: CheckView | None = None
         self._place = QVBoxLayout()
         self._column.addLayout(row)
         self._column.addWidget(self.tip)
         self._column.addLayout(self._place)
         self._column.addLayout(actions)
         self._column.addWidget(self.notices)
-        self._column.addWidget(self.found, 1)
         self._column.addStretch(0)
         self._kinds.idClicked.connect(lambda _number: self._choose_kind())
         theme.notifier.changed.connect(self._dress)
         self.sources = Sources(self.kind)
         self._choose_kind()
         self._dress()
+
+    @property
+    def found(self) -> CheckView:
+        """What the check found; built when first needed."""
+        if self._found is None:
+            self._found = CheckView(self._bridge)
+            self._found.hide()
+            self._column.insertWidget(self._column.count() - 1, self._found, 1)
+        return self._found
+
+    def fall_silent(self) -> None:
+        """End what is listened to."""
+        if self._found is not None:
+            self._found.listening.stop()
 
     @property
     def kind(self) -> str:
@@ -135,7 +149,7 @@ class DataPage(QWidget):
         self.progress.setRange(0, 0)
         self._show_state()
 
-    def close_command(self) -> None:
+    def end_command(self) -> None:
         """End a check that runs."""
         if self._command is not None:
             self._command.close()
@@ -154,8 +168,9 @@ class DataPage(QWidget):
 
     def _forget_check(self) -> None:
         self._set_data(None)
-        self.found.begin()
-        self.found.setVisible(False)
+        if self._found is not None:
+            self._found.begin()
+            self._found.setVisible(False)
         self.notices.clear()
         self._show_state()
 

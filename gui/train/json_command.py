@@ -12,7 +12,7 @@ import json
 from collections import deque
 from typing import Final
 
-from PyQt6.QtCore import QByteArray, QObject, QProcess, QProcessEnvironment, QTimer, pyqtSignal
+from PyQt6.QtCore import QByteArray, QCoreApplication, QObject, QProcess, QProcessEnvironment, QTimer, pyqtSignal
 
 LINES_A_TURN: Final = 25
 _KEPT_CHARACTERS: Final = 4000
@@ -42,6 +42,9 @@ class JsonCommand(QObject):
         self._process.errorOccurred.connect(self._fail)
         self._turn = QTimer(self)
         self._turn.timeout.connect(self._tell)
+        app = QCoreApplication.instance()
+        if app is not None:
+            app.aboutToQuit.connect(self.close)
         self._process.start(command[0], command[1:])
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from gui import theme
@@ -43,11 +43,9 @@ class NewPage(QWidget):
         self._device = ""
         self._gpu = False
         self._starting = False
-        self.data = DataPage(bridge, memory)
         self.recipe: RecipePage | None = None
         self.steps = [QPushButton("1  Data"), QPushButton("2  Recipe")]
         self._pages = QStackedWidget()
-        self._pages.addWidget(_scrolling(self.data))
         self.notices = NoticeBar()
         self.words = QLabel()
         self.words.setWordWrap(True)
@@ -56,10 +54,17 @@ class NewPage(QWidget):
         self.back.clicked.connect(lambda: self.show_step(0))
         self.next.clicked.connect(self._go_on)
         self._arrange()
-        self.data.ready.connect(self._take_data)
         theme.notifier.changed.connect(self._dress)
         self._dress()
+        # Each in an event of its own: together they would take long.
+        self.data = DataPage(bridge, memory)
+        self.data.ready.connect(self._take_data)
+        QTimer.singleShot(0, self._show_data)
+
+    def _show_data(self) -> None:
+        self._pages.addWidget(_scrolling(self.data))
         self.show_step(0)
+        QTimer.singleShot(0, lambda: self.data.found)
 
     def show_step(self, number: int) -> None:
         """Show 0 Data or 1 Recipe."""
@@ -71,8 +76,14 @@ class NewPage(QWidget):
             self.recipe.set_recipes(self._recipes)
             self._show_speeds()
         self._pages.setCurrentIndex(number)
-        self.data.found.listening.stop()
+        self.data.fall_silent()
         self._show_state()
+
+    def end_commands(self) -> None:
+        """End what runs beside: the check and the measuring of speed. Trainings go on."""
+        self.data.end_command()
+        if self._zoo is not None:
+            self._zoo.close()
 
     def start(self) -> None:
         """Begin the training."""
@@ -191,7 +202,10 @@ class NewPage(QWidget):
         foot.addWidget(self.back)
         foot.addWidget(self.next)
         self._column = QVBoxLayout(self)
+        line = QFrame()
+        theme.set_role(line, "line")
         self._column.addLayout(top)
+        self._column.addWidget(line)
         self._column.addWidget(self.notices)
         self._column.addWidget(self._pages, 1)
         self._column.addLayout(foot)
@@ -203,7 +217,7 @@ class NewPage(QWidget):
 
     def hideEvent(self, event: Any) -> None:  # noqa: N802
         """Nobody listens to what is not seen."""
-        self.data.found.listening.stop()
+        self.data.fall_silent()
         super().hideEvent(event)
 
 

@@ -60,6 +60,7 @@ class RecipeCard(QFrame):
         column.setSpacing(theme.px(1))
         for widget in (self.button, purpose, self.costs):
             column.addWidget(widget)
+        column.addStretch(1)
         self.button.toggled.connect(self._mark)
 
     def set_seconds(self, seconds: float | None, unknown: str) -> None:
@@ -289,6 +290,9 @@ class RecipePage(QWidget):
         naming.addWidget(self.name, 1)
         naming.addStretch(1)
         self._deck = QVBoxLayout()
+        cards = QVBoxLayout()
+        cards.addLayout(self._deck)
+        cards.addStretch(1)
         self._learn, self._pair = QWidget(), QWidget()
         self._checks = QVBoxLayout(self._learn)
         self._checks.addWidget(QLabel("Learn these sounds"))
@@ -298,7 +302,9 @@ class RecipePage(QWidget):
             pair.addWidget(combo, 1)
         for layout in (self._checks, pair):
             layout.setContentsMargins(0, 0, 0, 0)
+            layout.setSpacing(theme.px(1) if layout is self._checks else theme.px(2))
         long = QHBoxLayout()
+        long.setSpacing(theme.px(2))
         for number, (words, _, tip) in enumerate(LENGTHS):
             button = QPushButton(words)
             button.setCheckable(True)
@@ -310,6 +316,7 @@ class RecipePage(QWidget):
         long.addStretch(1)
         self.lengths.idClicked.connect(self._choose_length)
         right = QVBoxLayout()
+        right.setSpacing(theme.px(2))
         right.addWidget(self._learn)
         right.addWidget(self._pair)
         right.addWidget(QLabel("How long"))
@@ -317,7 +324,7 @@ class RecipePage(QWidget):
         right.addWidget(self.wants)
         right.addStretch(1)
         self._body = QHBoxLayout()
-        self._body.addLayout(self._deck, 3)
+        self._body.addLayout(cards, 3)
         self._body.addLayout(right, 2)
         self._column = QVBoxLayout(self)
         self._column.addLayout(naming)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
-from PyQt6.QtWidgets import QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QLabel, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.icon import icon
@@ -40,10 +40,16 @@ class RunsList(QWidget):
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.currentItemChanged.connect(self._take_choice)
+        self.nothing = QLabel("Trainings that you start are listed here. They go on when the app is closed.")
+        self.nothing.setWordWrap(True)
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignTop)
+        theme.set_role(self.nothing, "dim")
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.addWidget(self.new)
         self._column.addWidget(self.list, 1)
+        self._column.addWidget(self.nothing, 1)
+        self.list.hide()
         theme.notifier.changed.connect(self._dress)
         self._dress()
 
@@ -63,6 +69,8 @@ class RunsList(QWidget):
             self.list.blockSignals(False)
         for row, run in enumerate(runs):
             self._write(row, run)
+        self.list.setVisible(bool(runs))
+        self.nothing.setVisible(not runs)
 
     def choose(self, folder: Path | None) -> None:
         """Show this run, or the way to a new one."""

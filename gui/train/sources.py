@@ -13,13 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from PyQt6.QtCore import QMimeData, pyqtSignal
+from PyQt6.QtCore import QMimeData, Qt, pyqtSignal
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QListWidget,
     QPushButton,
@@ -35,7 +34,12 @@ from gui.train.catalogue import Material
 from gui.train.run_process import slug
 
 KINDS: Final[tuple[tuple[str, str, str, Material], ...]] = (
-    ("recordings", "Recordings", "Each instrument alone; nothing has to match.", "recordings"),
+    (
+        "recordings",
+        "Recordings",
+        "Each instrument alone; nothing has to match. Choose, or drop here, the folder with one folder per instrument.",
+        "recordings",
+    ),
     ("midi", "MIDI and instruments", "The same music, played by two instruments out of notes or SoundFonts.", "paired"),
     ("pairs", "Recorded pairs", "One performance, recorded on both: two folders with the same file names.", "paired"),
 )
@@ -51,7 +55,9 @@ class Folders(QWidget):
         super().__init__(parent)
         self.list = QListWidget()
         self.list.setAccessibleName(name)
-        self.list.setFixedHeight(theme.px(24))
+        self.list.setFixedHeight(theme.px(20))
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.add_button, self.remove_button = QPushButton("Add a folder…"), QPushButton("Take away")
         self.add_button.setAccessibleName(f"{name}: add a folder")
         self.remove_button.setAccessibleName(f"{name}: take the chosen folder away")
@@ -59,14 +65,15 @@ class Folders(QWidget):
         self.remove_button.clicked.connect(self._remove)
         self.list.currentRowChanged.connect(lambda row: self.remove_button.setEnabled(row >= 0))
         self.remove_button.setEnabled(False)
-        buttons = QHBoxLayout()
+        buttons = QVBoxLayout()
         buttons.addWidget(self.add_button)
         buttons.addWidget(self.remove_button)
         buttons.addStretch(1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.list)
-        column.addLayout(buttons)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.px(2))
+        row.addWidget(self.list, 1)
+        row.addLayout(buttons)
 
     def paths(self) -> list[str]:
         """The folders, in order."""
@@ -114,7 +121,6 @@ class Instrument(QWidget):
         self.file.setIcon(icon("file"))
         self.file.setAccessibleName(f"{words}: choose a SoundFont")
         self.file.setToolTip("Choose a SoundFont")
-        self.file.setVisible(soundfonts)
         self.file.clicked.connect(lambda: choose_file(self, words, self.path.setText))
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -126,6 +132,7 @@ class Instrument(QWidget):
         self.path.textChanged.connect(self._take_path)
         self.program.valueChanged.connect(lambda _value: self.changed.emit())
         self.program.setVisible(False)
+        self.file.setVisible(soundfonts)
 
     @property
     def key(self) -> str:
@@ -170,11 +177,6 @@ class Sources(QWidget):
                 one.changed.connect(self.changed)
                 self.instruments.append(one)
                 form.addRow(words, one)
-        if kind == "recordings":
-            hint = QLabel("Choose the folder that holds one folder per instrument. Or drop it here.")
-            theme.set_role(hint, "dim")
-            hint.setWordWrap(True)
-            form.addRow("", hint)
 
     def missing(self) -> str:
         """What has to be given before it can be checked; empty when nothing is."""

@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from PyQt6.QtCore import QTimer, QUrl
-from PyQt6.QtGui import QDesktopServices, QHideEvent, QShowEvent
+from PyQt6.QtGui import QCloseEvent, QDesktopServices, QHideEvent, QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.live_state import Notice, Severity
 from gui.own_command import own_command
-from gui.train import run_process
 from gui.train.failure import failure
 from gui.train.json_command import JsonCommand
 from gui.train.run_watch import RunWatch
@@ -37,6 +36,13 @@ if TYPE_CHECKING:
     from gui.train.watch_page import WatchPage
 
 LIST_UNITS: Final = 52
+
+
+def _load_pages() -> None:
+    import psutil  # noqa: F401
+
+    import gui.train.new_page
+    import gui.train.watch_page  # noqa: F401
 
 
 class TrainPanel(QWidget):
@@ -68,7 +74,8 @@ class TrainPanel(QWidget):
         theme.notifier.changed.connect(self._dress)
         self._dress()
         self._first_look = True
-        QTimer.singleShot(0, self._begin)
+        # The pages' modules are read on another thread: that takes longer than an event may.
+        bridge.in_background(_load_pages, lambda _none: self._begin())
 
     def show_run(self, folder: Path | None) -> None:
         """Watch this training, or make a new one."""
@@ -83,6 +90,8 @@ class TrainPanel(QWidget):
         run = self.watch.run if self.watch is not None else None
         if run is None:
             return
+        from gui.train import run_process
+
         if what == "export":
             self._begin_export(run)
         elif what == "play":
@@ -158,6 +167,8 @@ class TrainPanel(QWidget):
     def _begin_export(self, run: Run) -> None:
         if self._export is not None:
             return
+        from gui.train import run_process
+
         models = run_process.models_folder()
         name = run.exported or run_process.free_folder(models, run_process.slug(run.title)).name
         self._exported = (run.folder, name)
@@ -178,6 +189,8 @@ class TrainPanel(QWidget):
             self._fail(sentence)
             return
 
+        from gui.train import run_process
+
         def told(_none: None) -> None:
             self.watcher.look()
             self._say(f"{run.title} is in the library as {name}.", "info", "Play it", lambda: self._play(name))
@@ -193,6 +206,8 @@ class TrainPanel(QWidget):
         self.runs.choose(None)
 
     def _delete(self, run: Run) -> None:
+        from gui.train import run_process
+
         self.notices.clear()
         self._bridge.in_background(lambda: run_process.delete(run), lambda _none: self._forget(run), self._fail)
 
@@ -215,6 +230,14 @@ class TrainPanel(QWidget):
         """Nobody looks: trainings are still followed, so that their end can be told."""
         super().hideEvent(event)
         self.watcher.set_shown(False)
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
+        """End what runs beside the panel; trainings go on."""
+        if self.new is not None:
+            self.new.end_commands()
+        if self._export is not None:
+            self._export.close()
+        super().closeEvent(event)
 
     def _dress(self) -> None:
         self.runs.setFixedWidth(theme.px(LIST_UNITS))
