@@ -18,11 +18,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from realtime.audio_file import FORMATS, SUFFIXES, AudioFile, read_audio, write_audio
 from realtime.controls import Controls
 from realtime.convert import convert
+from realtime.convert_parts import Parts
 from realtime.errors import AudioFileError, ConfigError, RetimbreError
 from realtime.midi.source import SourceSettings, open_source
 from realtime.package import Package
@@ -101,10 +101,12 @@ def convert_files(
     jobs: int,
     progress: Callable[[float], None],
     finished: Callable[[Result], None],
+    parts: Callable[[Task, float], None] = lambda _task, _part: None,
 ) -> list[Result]:
     """Every task, `jobs` at once, each telling `finished` when it is done; `progress` hears seconds of sound done.
 
-    The results come in the order of the tasks. Raises `PackageError` when the package cannot be loaded.
+    parts: hears of each task that is under way how much of it is done, from 0 to 1. The results come in the order of
+    the tasks. Raises `PackageError` when the package cannot be loaded.
     """
     package = Package.load(settings.package)
     taken: dict[Path, Path] = {}
@@ -124,15 +126,26 @@ def convert_files(
             todo.append(task)
     if min(jobs, len(todo)) <= 1:
         for task in todo:
-            done(_convert_one(task, package, settings, progress))
+            heard = Parts(1)
+            parts(task, 0.0)
+
+            def hear(seconds: float, of: float, heard: Parts = heard, task: Task = task) -> None:
+                heard.add(0, seconds, of)
+                progress(seconds)
+                parts(task, heard.part(0))
+
+            done(_convert_one(task, package, settings, hear))
     else:
-        _in_processes(todo, settings, min(jobs, len(todo)), progress, done)
+        _in_processes(todo, settings, min(jobs, len(todo)), progress, parts, done)
     return [results[task] for task in dict.fromkeys(tasks)]
 
 
-def _convert_one(task: Task, package: Package, settings: Settings, progress: Callable[[float], None]) -> Result:
+def _convert_one(task: Task, package: Package, settings: Settings, hear: Callable[[float, float], None]) -> Result:
+    """hear: told seconds that are done since it was last told, and how many there are."""
     try:
         sound = _read(task.source, settings, package.manifest.sample_rate)
+        length_s = sound.seconds
+        hear(0.0, length_s)
         made = convert(
             sound.signal,
             sound.sample_rate,
@@ -141,7 +154,7 @@ def _convert_one(task: Task, package: Package, settings: Settings, progress: Cal
             match_loudness=settings.match_loudness,
             learn_level=settings.learn_level,
             phase=settings.phase,
-            progress=progress,
+            progress=lambda seconds: hear(seconds, length_s),
         )
         turned_down_db = write_audio(
             task.destination, made.signal, sound.sample_rate, subtype=sound.subtype, overwrite=settings.overwrite
@@ -177,25 +190,31 @@ def _in_processes(
     settings: Settings,
     jobs: int,
     progress: Callable[[float], None],
+    parts: Callable[[Task, float], None],
     done: Callable[[Result], None],
 ) -> None:
     context = multiprocessing.get_context("spawn")  # forking a process that has threads (onnxruntime's) is unsafe
-    counter = context.Value("d", 0.0)
+    shared = Parts(len(todo), context)
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(jobs, context, _start_worker, (settings, counter))
+    pool = ProcessPoolExecutor(jobs, context, _start_worker, (settings, shared))
     told = 0.0
     try:
         with _deaf_to_interrupts():  # the pool starts its processes here, and they inherit it
-            waiting: dict[Future[Result], Task] = {pool.submit(_work, task): task for task in todo}
+            waiting: dict[Future[Result], int] = {pool.submit(_work, n, task): n for n, task in enumerate(todo)}
         while waiting:
             ready, _ = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-            now = counter.value
+            now = shared.seconds()
             progress(now - told)
             told = now
+            for index in waiting.values():
+                if shared.begun(index):
+                    parts(todo[index], shared.part(index))
             for future in ready:
-                task = waiting.pop(future)
+                task = todo[waiting.pop(future)]
                 try:
                     done(future.result())
+                except SystemExit:  # somebody has ended a worker by a signal, as a terminal or a service does to all
+                    raise KeyboardInterrupt from None
                 except BrokenProcessPool:
                     done(Result(task, failure=f"{task.source} was lost with a process that died; use fewer --jobs."))
     except BaseException:
@@ -220,16 +239,16 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-_worker: tuple[Package, Settings, Any]
+_worker: tuple[Package, Settings, Parts]
 _stopping = False
 
 
-def _start_worker(settings: Settings, counter: Any) -> None:
+def _start_worker(settings: Settings, shared: Parts) -> None:
     global _worker  # noqa: PLW0603  (one per worker process, set before its first task)
     # The parent alone decides what an interrupt means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
-    _worker = Package.read(settings.package), settings, counter
+    _worker = Package.read(settings.package), settings, shared
 
 
 def _stop(*_: object) -> None:
@@ -239,16 +258,12 @@ def _stop(*_: object) -> None:
     sys.exit(1)
 
 
-def _work(task: Task) -> Result:
+def _work(index: int, task: Task) -> Result:
     if _stopping:  # the pool takes even a SystemExit for the result of one task, and hands out the next
         raise SystemExit(1)
-    package, settings, counter = _worker
-
-    def progress(seconds: float) -> None:
-        with counter.get_lock():
-            counter.value += seconds
-
-    return _convert_one(task, package, settings, progress)
+    package, settings, shared = _worker
+    shared.begin(index)
+    return _convert_one(task, package, settings, lambda seconds, of: shared.add(index, seconds, of))
 
 
 def _refusal(task: Task, taken: dict[Path, Path], *, overwrite: bool) -> str | None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
+
+if TYPE_CHECKING:
+    from realtime.convert_files import Result, Settings, Task
 
 
 def register(app: typer.Typer) -> None:
@@ -42,6 +48,9 @@ def convert(
     ] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Files at once; left out: one per processor.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Tell of every file in lines of JSON, for another program.")
+    ] = False,
 ) -> None:
     """Convert sound files with a model, in parallel; the result lies on the input to the sample.
 
@@ -55,7 +64,7 @@ def convert(
 
     from realtime.commands.live import assignments, parse_source
     from realtime.controls import Controls, target_weights
-    from realtime.convert_files import Result, Settings, convert_files, plan
+    from realtime.convert_files import Settings, convert_files, plan
     from realtime.package import default_package_name, resolve
 
     tasks = plan(sources, out, format_name)
@@ -79,6 +88,9 @@ def convert(
         phase="griffin_lim" if griffin_lim else None,
         source=parse_source(source),
     )
+    if as_json:
+        _in_lines(tasks, settings, jobs or os.cpu_count() or 1)
+        return
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     began = time.perf_counter()
     finished: list[Result] = []
@@ -89,7 +101,10 @@ def convert(
         TimeRemainingColumn(),
     )
     try:
-        with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        with (
+            _Stopping(),
+            Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar,
+        ):
             total = sum(_seconds(task.source) for task in tasks)
             row = bar.add_task("", total=total, files=f"0 of {len(tasks)} files")
 
@@ -122,6 +137,84 @@ def convert(
         summary += f": {seconds:.1f} s of sound in {elapsed:.1f} s, {seconds / elapsed:.1f} × real time"
     console.print(summary + ".", markup=False, soft_wrap=True)
     if failures:
+        raise typer.Exit(1)
+
+
+class _Stopping:
+    """Lets SIGTERM end the work as Ctrl-C does, but not in the middle of a line; a second one disturbs nothing."""
+
+    def __init__(self) -> None:
+        """Not yet in force."""
+        self._whole = 0
+        self._stopped = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._stopped:
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+
+    def _stop(self, *_: object) -> None:
+        first, self._stopped = not self._stopped, True
+        if first and not self._whole:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def whole(self) -> Iterator[None]:
+        """What is done here is done to its end; a signal counts afterwards."""
+        stopped = self._stopped
+        self._whole += 1
+        try:
+            yield
+        finally:
+            self._whole -= 1
+        if self._stopped and not stopped and not self._whole:
+            raise KeyboardInterrupt
+
+
+def _in_lines(tasks: list[Task], settings: Settings, jobs: int) -> None:
+    """Convert and tell another program, line by line; who does not listen any more wants no more."""
+    import os
+    import sys
+
+    from realtime.convert_files import convert_files
+    from realtime.convert_lines import Lines
+    from realtime.errors import RetimbreError
+
+    stopping = _Stopping()
+
+    def write(line: str) -> None:
+        try:
+            with stopping.whole():
+                sys.stdout.write(f"{line}\n")
+                sys.stdout.flush()
+        except BrokenPipeError:
+            # What Python still holds for the pipe at its end goes nowhere, instead of being a second error.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise KeyboardInterrupt from None
+
+    def finished(result: Result) -> None:
+        with stopping.whole():
+            lines.finished(result)
+
+    with stopping:
+        lines = Lines(tasks, write)
+        try:
+            results = convert_files(
+                tasks, settings, jobs=jobs, progress=lambda _: None, finished=finished, parts=lines.running
+            )
+        except RetimbreError as error:
+            lines.all_failed(str(error))
+            raise
+        except KeyboardInterrupt:
+            lines.cancelled()
+            raise typer.Exit(130) from None
+    if any(result.failure for result in results):
         raise typer.Exit(1)
 
 
