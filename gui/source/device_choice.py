@@ -53,7 +53,9 @@ class DeviceChoice(QWidget):
         self.look = button("Look again", "retry", "ghost")
         self.look.setToolTip("Look for devices that were plugged in or out")
         self.look.clicked.connect(self._bridge.refresh_devices)
-        self.best.column.addLayout(row(self.best_words, 1, self.in_use, self.use_best, self.look))
+        line = row(self.best_words, self.in_use, self.use_best, self.look)
+        line.setStretch(0, 1)
+        self.best.column.addLayout(line)
         self.best.column.addWidget(self.best_why)
         self.use_best.hide()
         self.in_use.hide()
@@ -161,7 +163,10 @@ class DeviceChoice(QWidget):
 
     def _show_gone(self, state: LiveState, devices: tuple[Device, ...]) -> None:
         running = state.running if state.power == "on" else None
-        gone = [] if self._hardware is None else offers.missing(devices, state.settings, running)
+        wanted = state.settings
+        if state.power == "waiting" and state.running is not None:  # by their names, which "default" may not be now
+            wanted = replace(wanted, input=state.running.input, output=state.running.output)
+        gone = [] if self._hardware is None else offers.missing(devices, wanted, running)
         if gone:
             rest = (
                 "The sound goes on as soon as it is back."

@@ -165,7 +165,7 @@ def latency_words(settings: StreamSettings, source: Device | None, sink: Device 
             f"with blocks of {running.block} at {running.rate_hz / 1000:g} kHz, the rest the model and its queue."
         )
     if source is None or sink is None:
-        return ""
+        return "" if source is sink else "How late the sound will be is known once both devices are connected."
     if sink.is_jack:
         return "JACK's server decides rate and block: a shorter period there is a shorter way."
     rate = rate_of(sink, settings, None)

@@ -169,8 +169,7 @@ class SoundChoice(Card):
         label, reach, step = _FADERS[name]
         high = high if reach is None else reach
         low = -24.0 if name == "transpose_semitones" else 415.0 if name == "tuning_hz" else low
-        short = "st" if unit == "semitones" else unit
-        fader = Fader(label, low, high, getattr(SourceSettings(), name), short, step=step, parent=self)
+        fader = Fader(label, low, high, getattr(SourceSettings(), name), unit, step=step, parent=self)
         fader.moved.connect(lambda value: self._set(**{name: value}))
         return fader
 

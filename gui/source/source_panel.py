@@ -2,8 +2,7 @@
 
     ┌ Microphone or interface ┐ ┌ MIDI ┐ ┌ Audio file ┐      the one in use says so
     │ the page of the one that is shown              │ what arrives: level, advice, guard
-    │                                                │ MIDI: knobs and pedals
-    └ MIDI: the on-screen keyboard ──────────────────┘
+    └ MIDI: the on-screen keyboard, always in reach ─┘
 
 Pages are made when they are first shown. While the panel is seen and no stream runs, devices are looked for every two
 seconds; beside a running stream only when asked, because opening a sound system twice may disturb it. GUI thread.
@@ -88,12 +87,12 @@ class SourcePanel(QWidget):
         side.setContentsMargins(0, 0, 0, 0)
         side.setSpacing(theme.px(3))
         side.addWidget(self.level)
-        self._side_column = side
         side.addStretch(1)
         self._middle = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._middle.setSpacing(theme.px(3))
-        self._middle.addWidget(self._pages, 3)
-        self._middle.addWidget(self._side, 2)
+        self._middle.addWidget(self._pages, 2)
+        self._middle.addWidget(self._side, 1)
+        self._midi_columns: QBoxLayout | None = None
         inside = QWidget()
         self._body = QVBoxLayout(inside)
         self._body.setContentsMargins(edge, theme.px(3), edge, edge)
@@ -110,6 +109,10 @@ class SourcePanel(QWidget):
         column.setSpacing(0)
         column.addWidget(self.notices)
         column.addWidget(self.area, 1)
+        self._dock = QWidget()
+        self._dock_column = QVBoxLayout(self._dock)
+        self._dock_column.setContentsMargins(edge, 0, edge, theme.px(3))
+        column.addWidget(self._dock)
 
     # what is shown
 
@@ -120,9 +123,7 @@ class SourcePanel(QWidget):
             seen = holder is self._holders[key]
             policy = QSizePolicy.Policy.Preferred if seen else QSizePolicy.Policy.Ignored
             holder.setSizePolicy(policy, policy)
-        for widget in (self.keyboard, self.bindings):
-            if widget is not None:
-                widget.setVisible(key == "midi")
+        self._dock.setVisible(key == "midi")
         self.kinds.show_chosen(key)
         self._shown = key
         self._memory.set("source.page", key)
@@ -147,9 +148,23 @@ class SourcePanel(QWidget):
         self.sound.mixed_changed.connect(lambda mixed: self._change_midi(mixed=mixed))
         self.bindings = BindingsTable(self._bridge)
         self.keyboard = KeyboardDesk(self._bridge, self._memory)
-        self._fill("midi", self.midi_input, self.sound)
-        self._side_column.insertWidget(1, self.bindings)
-        self._body.addWidget(self.keyboard)
+        left = QVBoxLayout()
+        left.setSpacing(theme.px(3))
+        left.addWidget(self.midi_input)
+        left.addWidget(self.bindings)
+        left.addStretch(1)
+        right = QVBoxLayout()
+        right.addWidget(self.sound)
+        right.addStretch(1)
+        self._midi_columns = QBoxLayout(self._middle.direction())
+        self._midi_columns.setSpacing(theme.px(3))
+        self._midi_columns.addLayout(left, 1)
+        self._midi_columns.addLayout(right, 1)
+        column = self._holders["midi"].layout()
+        assert isinstance(column, QVBoxLayout)
+        column.addLayout(self._midi_columns)
+        column.addStretch(1)
+        self._dock_column.addWidget(self.keyboard)
         if self._hardware is not None:
             self.midi_input.set_hardware(self._hardware)
         self._show_state(self._bridge.state)
@@ -159,6 +174,7 @@ class SourcePanel(QWidget):
             from gui.source.file_source import FileSource
 
             self.file = FileSource(self._bridge, self._memory)
+            self.file.chosen.connect(lambda _sound: self._show_state(self._bridge.state))
             self._fill("file", self.file)
 
     def _fill(self, key: str, *widgets: QWidget) -> None:
@@ -166,8 +182,6 @@ class SourcePanel(QWidget):
         assert isinstance(column, QVBoxLayout)
         for widget in widgets:
             column.addWidget(widget)
-        if key == "midi":
-            column.addStretch(1)
 
     # what is wanted
 
@@ -277,3 +291,5 @@ class SourcePanel(QWidget):
         direction = QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight
         if self._middle.direction() != direction:
             self._middle.setDirection(direction)
+            if self._midi_columns is not None:
+                self._midi_columns.setDirection(direction)
