@@ -100,7 +100,7 @@ class DataPage(QWidget):
         self._column.addLayout(self._place)
         self._column.addLayout(actions)
         self._column.addWidget(self.notices)
-        self._column.addStretch(0)
+        self._column.addStretch(1)
         self._kinds.idClicked.connect(lambda _number: self._choose_kind())
         theme.notifier.changed.connect(self._dress)
         self.sources = Sources(self.kind)
@@ -113,7 +113,7 @@ class DataPage(QWidget):
         if self._found is None:
             self._found = CheckView(self._bridge)
             self._found.hide()
-            self._column.insertWidget(self._column.count() - 1, self._found, 1)
+            self._column.insertWidget(self._column.count() - 1, self._found, 100)
         return self._found
 
     def fall_silent(self) -> None:

@@ -21,7 +21,7 @@ prepare = typer.Typer(
 
 
 def register(app: typer.Typer) -> None:
-    """Add `prepare recordings` and `prepare paired`."""
+    """Add `prepare recordings`, `prepare paired` and `prepare aligned`."""
     app.add_typer(prepare, name="prepare")
 
 
@@ -198,6 +198,46 @@ def paired(
     typer.echo(
         f"{len(prepared.pairs)} pieces ({prepared.kept} already done), {seconds / 60:.1f} minutes for each of "
         f"{len(voices)} instruments, {len(prepared.refusals)} refused: {out / 'index.json'}, {out / 'report.md'}"
+    )
+    if prepared.refusals and not skip_bad:
+        raise typer.Exit(1)
+
+
+@prepare.command("aligned")
+def aligned(
+    instrument: Annotated[
+        list[str], typer.Option("--instrument", "-i", help="NAME=FOLDER, twice: what is played, and what it becomes.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
+    rate: Annotated[int, typer.Option(help="Sample rate of the written files, Hz.")] = 44100,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of what to judge by.")] = 0,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Refused takes do not make the run fail.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check and align one performance recorded on two sounds: files of the same name in two folders.
+
+    Takes that do not belong together, or have a fault, are refused and listed; the exit status is then 1, unless
+    --skip-bad is given.
+    """
+    from trainer.aligned import find_takes, prepare_takes
+
+    takes = find_takes({name: Path(folder) for name, folder in _pairs(instrument, "--instrument").items()})
+    lines = _JsonLines(as_json, len(takes), out)
+    prepared = prepare_takes(
+        takes, out, rate, seed=seed,
+        on_file=lambda take, result: lines.item(
+            take.name, result, path=result.get("path", next(iter(take.files.values())))
+        ),
+    )  # fmt: skip
+    if as_json:
+        lines.whole(len(prepared.pairs), len(prepared.refusals), _paired_minutes(prepared.pairs))
+        return
+    for refusal in prepared.refusals:
+        typer.echo(f"refused: {refusal}.", err=True)
+    seconds = sum(pair["seconds"] for pair in prepared.pairs)
+    typer.echo(
+        f"{len(prepared.pairs)} pairs, {seconds / 60:.1f} minutes, {len(prepared.refusals)} refused: "
+        f"{out / 'index.json'}"
     )
     if prepared.refusals and not skip_bad:
         raise typer.Exit(1)
