@@ -21,6 +21,7 @@ OCTAVES: Final = 9
 FLOOR_DB, CEILING_DB = -84.0, -6.0
 TILT_DB: Final = 3.0
 WINDOW_S: Final = 0.085
+AXIS_UNITS: Final = 8  # units of the grid that the names of the notes take, left of the picture
 _NAMES: Final = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
 

@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from gui import theme
 from gui.widgets.colour_ramp import shades
-from gui.widgets.frequency_axis import LogRows, hz_at, log_rows, octave_marks, spelt
+from gui.widgets.frequency_axis import AXIS_UNITS, LogRows, hz_at, log_rows, octave_marks, spelt
 
 COLUMNS_PER_S: Final = 60
 _MOST_COLUMNS: Final = 12  # in one push; of what came late only the newest is shown
@@ -125,7 +125,7 @@ class LiveSpectrogram(QWidget):
         return QSize(theme.px(60), theme.px(40))
 
     def _lane(self, lane: int) -> QRect:
-        left, gap = theme.px(8), theme.px(1)
+        left, gap = theme.px(AXIS_UNITS), theme.px(1)
         height = max(1, (self.height() - gap) // 2)
         return QRect(left, lane * (height + gap), max(1, self.width() - left), height)
 

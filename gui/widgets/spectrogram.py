@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import QWidget
 from gui import theme
 from gui.widgets.background_call import BackgroundCall
 from gui.widgets.colour_ramp import shades
-from gui.widgets.frequency_axis import log_rows, octave_marks
+from gui.widgets.frequency_axis import AXIS_UNITS, log_rows, octave_marks
 from gui.widgets.live_spectrogram import LiveSpectrogram
 from gui.widgets.time_view import TimeView
 
@@ -65,7 +65,7 @@ class SpectrogramView(TimeView):
 
     def plot(self) -> QRect:
         """Beside the frequency axis."""
-        return super().plot().adjusted(theme.px(8), 0, 0, 0)
+        return super().plot().adjusted(theme.px(AXIS_UNITS), 0, 0, 0)
 
     def view_moved(self) -> None:
         """Compute what is seen now, once it stands still."""

@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import QWidget
 
 from gui import theme
 from gui.widgets.background_call import BackgroundCall
+from gui.widgets.frequency_axis import AXIS_UNITS
 from gui.widgets.peaks import Peaks
 from gui.widgets.time_view import TimeView
 
@@ -28,9 +29,11 @@ _QUICK_SAMPLES: Final = 1 << 19  # below this reading takes less than a frame
 class WaveformView(TimeView):
     """`set_sound(samples, rate_hz)` with samples (n,) or (channels, n)."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        """Empty."""
+    def __init__(self, parent: QWidget | None = None, *, beside_spectrogram: bool = False) -> None:
+        """beside_spectrogram: begin where a `SpectrogramView` of the same width begins, so that seconds are aligned."""
         super().__init__("Waveform", parent)
+        self._beside = beside_spectrogram
+        self._pictures: dict[str, tuple[object, QImage]] = {}
         self._sounds: list[tuple[Peaks, str] | None] = [None, None]
         self._calls = (BackgroundCall(self), BackgroundCall(self))
 
@@ -70,10 +73,15 @@ class WaveformView(TimeView):
 
     def _shown(self, lane: int, sound: tuple[Peaks, str] | None) -> None:
         self._sounds[lane] = sound
+        self._pictures.clear()
         length = max((peaks.seconds for peaks, _ in filter(None, self._sounds)), default=0.0)
         if length != self.length_s() or (lane == 0 and sound is not None):
             self.set_length(length)
         self.update()
+
+    def plot(self) -> QRect:
+        """All but the time axis and, if asked for, the place of a frequency axis."""
+        return super().plot().adjusted(theme.px(AXIS_UNITS) if self._beside else 0, 0, 0, 0)
 
     def paint_sound(self, painter: QPainter, place: QRect) -> None:
         """One lane a sound."""
@@ -85,13 +93,14 @@ class WaveformView(TimeView):
             self._paint_lane(painter, own, peaks, ("input", "output")[lane], text)
 
     def _paint_lane(self, painter: QPainter, place: QRect, peaks: Peaks, token: str, text: str) -> None:
-        start, end = self.view()
-        middle = place.center().y() + 0.5
-        ratio = self.devicePixelRatioF()
-        outline = np.nan_to_num(peaks.outline(start, end, max(1, round(place.width() * ratio))))
-        painter.drawImage(
-            place.topLeft(), _picture(np.clip(outline, -1, 1), round(place.height() * ratio), token, ratio)
-        )
+        middle, ratio = place.center().y() + 0.5, self.devicePixelRatioF()
+        made_for = (id(peaks), self.view(), place.size(), ratio, theme.current().name)
+        kept = self._pictures.get(token)
+        if kept is None or kept[0] != made_for:  # a cursor that moves asks for the same picture again and again
+            outline = np.nan_to_num(peaks.outline(*self.view(), max(1, round(place.width() * ratio))))
+            picture = _picture(np.clip(outline, -1, 1), round(place.height() * ratio), token, ratio)
+            kept = self._pictures[token] = (made_for, picture)
+        painter.drawImage(place.topLeft(), kept[1])
         painter.setPen(theme.color("border", 0.6))
         painter.drawLine(QLineF(place.left(), middle, place.right(), middle))
         painter.fillRect(QRect(place.left(), place.bottom() + 1, place.width(), 1), theme.color("line"))
@@ -112,6 +121,7 @@ def _picture(outline: NDArray[np.float32], height: int, token: str, ratio: float
     rows = (height / 2 - np.arange(height)[:, None] - 0.5) / (height / 2 - 2)
     half = 0.75 / (height / 2 - 2)  # a line of one pixel at least
     low, high, rms = outline
+    low[1:], high[1:] = np.minimum(low[1:], high[:-1]), np.maximum(high[1:], low[:-1])  # no gap between two columns
     body = np.minimum(rms, np.maximum(high, -low))
     colours = [theme.color("background").rgb(), _mixed(token, 0.5), theme.color(token).rgb()]
     shade = ((rows <= high + half) & (rows >= low - half)).astype(np.uint8)
