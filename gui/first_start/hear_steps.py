@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QListView, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QButtonGroup, QListView, QVBoxLayout, QWidget
 
 from gui import theme
-from gui.source.arrange import Card, button, row, words
+from gui.source.arrange import Card, Flow, button, row, words
 from gui.source.input_level import InputLevel
 from gui.source.keyboard_desk import KeyboardDesk
 from gui.widgets.meter import LevelMeter
@@ -177,8 +177,7 @@ class HearStep(QWidget):
             made.setMinimumHeight(theme.px(14))
             self.compare.addButton(made)
             made.clicked.connect(lambda _on, bypass=bypass: bridge.set_controls(bypass=bypass))
-        self.chips = QHBoxLayout()
-        self.chips.setSpacing(theme.px(2))
+        self.chips = Flow()
         self.chip_group = QButtonGroup(self)
         self.output = LevelMeter("Output", colour_role="output")
         self.level = InputLevel(bridge)

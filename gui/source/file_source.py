@@ -15,7 +15,7 @@ from PyQt6.QtGui import QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import QFileDialog, QMenu, QSizePolicy, QVBoxLayout, QWidget
 
 from gui import theme
-from gui.source.arrange import Card, button, row, words
+from gui.source.arrange import Card, Flow, button, row, words
 from gui.source.sound_file import FILTER, SoundFile, clock, example_words, examples, is_sound, read_sound
 from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.empty_state import EmptyState
@@ -81,7 +81,7 @@ class FileSource(QWidget):
         self.card.column.addWidget(self.view, 1)
         self.card.column.addWidget(self.empty, 1)
         self.card.column.addWidget(self.problem)
-        self.card.column.addLayout(row(self.play, self.stop, self.loop, 1, self.example, self.other))
+        self.card.column.addLayout(Flow(self.play, self.stop, self.loop, self.example, self.other))
         self.card.column.addWidget(self.hint)
         bridge.frame.connect(self._draw)
         bridge.state_changed.connect(self._show_state)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from PyQt6.QtWidgets import QWidget
 
 from gui import theme
-from gui.source.arrange import Card, button, row, words
+from gui.source.arrange import Card, Flow, button, words
 from gui.source.level_advice import Kind, LevelWatch
 from gui.widgets.meter import LevelMeter
 
@@ -46,11 +46,10 @@ class InputLevel(Card):
         self.unmute = button("Let it sound once")
         self.unmute.clicked.connect(lambda: bridge.set_muted(False))
         self.column.addWidget(self.meter)
-        self.column.addLayout(row(self.verdict, 1, self.power))
+        self.column.addLayout(Flow(self.verdict, self.power))
         self.column.addWidget(self.advice)
         self.column.addWidget(self.guard)
-        self._guard_row = row(self.headphones, self.unmute, 1)
-        self.column.addLayout(self._guard_row)
+        self.column.addLayout(Flow(self.headphones, self.unmute))
         bridge.frame.connect(self._draw)
         bridge.state_changed.connect(self._show_state)
         self._show_state(bridge.state)

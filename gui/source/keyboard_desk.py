@@ -11,14 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QToolButton, QWidget
+from PyQt6.QtWidgets import QLabel, QToolButton, QWidget
 
 from gui import theme
 from gui.icon import icon
-from gui.source.arrange import Card, button, row, words
+from gui.source.arrange import Card, Flow, button, words
 from gui.source.midi_wishes import first_midi
-from gui.widgets.fader import Fader
-from gui.widgets.piano import LOUDEST, SOFTEST, Piano
+from gui.widgets.piano import VELOCITY_STEP, Piano
 from gui.widgets.piano_keys import SPAN, note_name
 from gui.widgets.toggle import Toggle
 
@@ -42,57 +41,61 @@ class KeyboardDesk(Card):
         self.setAccessibleName("On-screen keyboard")
         self._bridge, self._memory = bridge, memory
         self.piano = Piano()
-        self.down, self.up = self._arrow("previous", "Octave down (Z)", -12), self._arrow("next", "Octave up (X)", 12)
-        self.octave = words("", "number", wrap=False)
-        self.octave.setMinimumWidth(theme.px(18))
-        self.octave.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.velocity = Fader("Velocity (C, V)", SOFTEST, LOUDEST, 96, step=1.0)
-        self.velocity.setMaximumWidth(theme.px(50))
+        self.down, self.up = self._arrow("previous", "Octave down (Z)"), self._arrow("next", "Octave up (X)")
+        self.softer, self.louder = self._arrow("previous", "Softer (C)"), self._arrow("next", "Louder (V)")
+        self.octave, self.velocity = self._number(18), self._number(8)
         self.sustain = Toggle("Sustain (Space)")
         self.why, self.mend = words("", "warn", wrap=False), button("")
         self.mend.clicked.connect(self._mend)
-        self.column.addLayout(
-            row(
-                words("Octave (Z, X)", "dim", wrap=False),
-                self.down,
-                self.octave,
-                self.up,
-                self.velocity,
-                self.sustain,
-                1,
-                self.why,
-                self.mend,
-            )
-        )
+        octave, velocity = words("Octave (Z, X)", "dim", wrap=False), words("Velocity (C, V)", "dim", wrap=False)
+        self.line = Flow(
+            octave, self.down, self.octave, self.up, velocity, self.softer, self.velocity, self.louder, self.sustain,
+            self.why, self.mend,
+        )  # fmt: skip
+        self.column.addLayout(self.line)
         self.column.addWidget(self.piano, 1)
         self.piano.note_on.connect(self._note_on)
         self.piano.note_off.connect(lambda note: bridge.send_midi(bytes((NOTE_OFF, note, 0))))
         self.piano.pedal_changed.connect(self._pedal)
         self.piano.base_changed.connect(self._show_octave)
-        self.piano.velocity_changed.connect(lambda velocity: self.velocity.set_value(velocity, quiet=True))
-        self.velocity.moved.connect(lambda velocity: self.piano.set_velocity(round(velocity)))
+        self.down.clicked.connect(lambda: self.piano.set_base(self.piano.base - 12))
+        self.up.clicked.connect(lambda: self.piano.set_base(self.piano.base + 12))
+        self.softer.clicked.connect(lambda: self.piano.set_velocity(self.piano.velocity - VELOCITY_STEP))
+        self.louder.clicked.connect(lambda: self.piano.set_velocity(self.piano.velocity + VELOCITY_STEP))
         self.sustain.toggled.connect(self.piano.set_pedal)
-        self.piano.velocity_changed.connect(lambda velocity: memory.set("source.velocity", velocity))
+        self.piano.velocity_changed.connect(self._show_velocity)
         self.piano.set_velocity(memory.get("source.velocity", 96))
         self.piano.set_base(memory.get("source.piano_base", 60))
         self._show_octave(self.piano.base)
+        self._show_velocity(self.piano.velocity)
         self.setFocusProxy(self.piano)
         bridge.state_changed.connect(self._show_state)
         self._show_state(bridge.state)
 
-    def _arrow(self, name: str, label: str, by: int) -> QToolButton:
+    @staticmethod
+    def _arrow(name: str, label: str) -> QToolButton:
         made = QToolButton()
         made.setProperty("role", "ghost")
         made.setIcon(icon(name))
         theme.notifier.changed.connect(lambda: made.setIcon(icon(name)))
         made.setAccessibleName(label)
         made.setToolTip(label)
-        made.clicked.connect(lambda: self.piano.set_base(self.piano.base + by))
+        return made
+
+    @staticmethod
+    def _number(units: float) -> QLabel:
+        made = words("", "number", wrap=False)
+        made.setMinimumWidth(theme.px(units))
+        made.setAlignment(Qt.AlignmentFlag.AlignCenter)
         return made
 
     def _show_octave(self, base: int) -> None:
         self.octave.setText(f"{note_name(base)} – {note_name(base + SPAN)}")
         self._memory.set("source.piano_base", base)
+
+    def _show_velocity(self, velocity: int) -> None:
+        self.velocity.setText(str(velocity))
+        self._memory.set("source.velocity", velocity)
 
     def _note_on(self, note: int, velocity: int) -> None:
         self._bridge.send_midi(bytes((NOTE_ON, note, velocity)))

@@ -15,7 +15,7 @@ from PyQt6.QtWidgets import QAbstractItemView, QFileDialog, QHeaderView, QTableW
 
 from gui import theme
 from gui.source import midi_wishes
-from gui.source.arrange import Card, Form, button, row, words
+from gui.source.arrange import Card, Flow, Form, button, words
 from gui.source.choice_box import ChoiceBox
 from gui.source.midi_wishes import KEYBOARD, Chosen, with_input
 from gui.widgets.elided_label import ElidedLabel
@@ -57,7 +57,7 @@ class MidiInputChoice(Card):
         self.play.clicked.connect(self.play_file)
         self.stop.clicked.connect(self.stop_file)
         self.loop.toggled.connect(self._set_loop)
-        self.column.addLayout(row(self.play, self.stop, self.loop, 1))
+        self.column.addLayout(Flow(self.play, self.stop, self.loop))
         bridge.state_changed.connect(self.show_state)
         self.show_state(bridge.state)
 

@@ -43,15 +43,21 @@ _WAVES: Final = (
 # field: (label, fader's highest where the range is too wide to be played, its step)
 _FADERS: Final[Mapping[str, tuple[str, float | None, float | None]]] = {
     "level_db": ("Level", None, None),
-    "transpose_semitones": ("Transpose", 24.0, 1.0),
+    "transpose_semitones": ("Shift", 24.0, 1.0),
     "tuning_hz": ("A4", 466.0, 1.0),
-    "bend_semitones": ("Pitch wheel", None, 1.0),
+    "bend_semitones": ("Bend", None, 1.0),
     "brightness": ("Brightness", None, None),
     "ring_s": ("Ring", 12.0, None),
     "attack_ms": ("Attack", 1000.0, None),
     "decay_ms": ("Decay", 4000.0, None),
     "sustain": ("Sustain", None, None),
     "release_ms": ("Release", 2000.0, None),
+}
+_TIPS: Final = {
+    "transpose_semitones": "Transpose: how far every note is moved",
+    "bend_semitones": "How far the pitch wheel reaches, up and down",
+    "tuning_hz": "The pitch of A above middle C",
+    "ring_s": "How long an A of 220 Hz rings",
 }
 _OF_ALL: Final = ("level_db", "transpose_semitones", "tuning_hz", "bend_semitones")
 _OF_KIND: Final[Mapping[Any, tuple[str, ...]]] = {
@@ -170,6 +176,7 @@ class SoundChoice(Card):
         high = high if reach is None else reach
         low = -24.0 if name == "transpose_semitones" else 415.0 if name == "tuning_hz" else low
         fader = Fader(label, low, high, getattr(SourceSettings(), name), unit, step=step, parent=self)
+        fader.setToolTip(_TIPS.get(name, ""))
         fader.moved.connect(lambda value: self._set(**{name: value}))
         return fader
 

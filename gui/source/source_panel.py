@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 LOOK_MS: Final = 2000
 SIDE_UNITS: Final = 84
 _NARROW_UNITS: Final = 220
+_LOW_UNITS: Final = 125
 
 
 class SourcePanel(QWidget):
@@ -124,6 +125,8 @@ class SourcePanel(QWidget):
             policy = QSizePolicy.Policy.Preferred if seen else QSizePolicy.Policy.Ignored
             holder.setSizePolicy(policy, policy)
         self._dock.setVisible(key == "midi")
+        if self.keyboard is not None:
+            self.keyboard.setVisible(key == "midi")
         self.kinds.show_chosen(key)
         self._shown = key
         self._memory.set("source.page", key)
@@ -164,7 +167,7 @@ class SourcePanel(QWidget):
         assert isinstance(column, QVBoxLayout)
         column.addLayout(self._midi_columns)
         column.addStretch(1)
-        self._dock_column.addWidget(self.keyboard)
+        self._place_keyboard()
         if self._hardware is not None:
             self.midi_input.set_hardware(self._hardware)
         self._show_state(self._bridge.state)
@@ -293,3 +296,13 @@ class SourcePanel(QWidget):
             self._middle.setDirection(direction)
             if self._midi_columns is not None:
                 self._midi_columns.setDirection(direction)
+        self._place_keyboard()
+
+    def _place_keyboard(self) -> None:
+        """Below everything, always in reach; but where that would leave no room, it scrolls with the rest."""
+        if self.keyboard is None:
+            return
+        low = self.height() < theme.px(_LOW_UNITS)
+        home = self._body if low else self._dock_column
+        if home.indexOf(self.keyboard) < 0:
+            home.addWidget(self.keyboard)

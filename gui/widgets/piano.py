@@ -32,7 +32,7 @@ from gui.widgets.piano_keys import HIGHEST, LETTERS, LOWEST, SPAN, is_black, lay
 LOWEST_BASE: Final = 24  # C1
 HIGHEST_BASE: Final = 84  # C6, whose upper keys end with the piano's
 SOFTEST, LOUDEST = 20, 127
-_VELOCITY_STEP = 12
+VELOCITY_STEP = 12
 _MOUSE = "mouse"
 # Ivory and ebony, in both themes: the keys are a picture of a piano, not a control's surface.
 _IVORY, _EBONY, _INK, _FAINT = "#f3eee4", "#26221f", "#26221f", "#f3eee4"
@@ -191,7 +191,7 @@ class Piano(QWidget):
         elif what.startswith("octave"):
             self.set_base(self._base + (12 if what == "octave up" else -12))
         else:
-            self.set_velocity(self._velocity + (_VELOCITY_STEP if what == "louder" else -_VELOCITY_STEP))
+            self.set_velocity(self._velocity + (VELOCITY_STEP if what == "louder" else -VELOCITY_STEP))
 
     def keyReleaseEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
         """Let go, whatever octave and modifiers are now."""
@@ -239,11 +239,11 @@ class Piano(QWidget):
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Four octaves."""
-        return QSize(theme.px(29 * 5), theme.px(30))
+        return QSize(theme.px(29 * 5), theme.px(26))
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         """What the computer's keys reach."""
-        return QSize(theme.px(11 * 5), theme.px(20))
+        return QSize(theme.px(11 * 3), theme.px(20))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
         """A key that moved from under the mouse is let go."""
