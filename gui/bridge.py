@@ -42,6 +42,7 @@ T = TypeVar("T")
 FRAME_MS: Final = 33
 SEND_MS: Final = 16
 MOST_INCIDENTS: Final = 10_000
+MOST_SAID: Final = 50
 END_S: Final = 9.0  # an engine may need seven seconds for a recording and a card that hangs
 _EVENT_PLACES: Final[Mapping[str, Place]] = {"measured": "play", "learnt": "everywhere"}
 
@@ -94,6 +95,8 @@ class Bridge(QObject):
         self._pitch = PitchWatch(self.meters, self.pitch.emit, self._defect)
         self.takes_folder = default_takes_folder()
         self.incidents: deque[Incident] = deque(maxlen=MOST_INCIDENTS)
+        self.said: deque[Notice] = deque(maxlen=MOST_SAID)
+        """What was said last, for panels that are made later."""
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(200)
         self._send_timer = QTimer(self)
@@ -104,6 +107,7 @@ class Bridge(QObject):
         self._frame_timer.setInterval(FRAME_MS)
         self._frame_timer.timeout.connect(self._show_frame)
         self._told.connect(self._hear)
+        self.noticed.connect(self.said.append)
 
     # what is
 
@@ -265,9 +269,11 @@ class Bridge(QObject):
 
     # plugins
 
-    def set_plugins(self, before: Sequence[PluginSpec], after: Sequence[PluginSpec]) -> None:
-        """Other plugins in front of the model and behind it."""
-        self._wish(lambda: self._work.set_plugins(tuple(before), tuple(after)), "chain")
+    def set_plugins(
+        self, before: Sequence[PluginSpec], after: Sequence[PluginSpec], forgiven: Sequence[str] = ()
+    ) -> None:
+        """Other plugins in front of the model and behind it; forgiven: URIs of some that get another chance."""
+        self._wish(lambda: self._work.set_plugins(tuple(before), tuple(after), tuple(forgiven)), "chain")
 
     def set_plugin_parameter(self, side: Side, index: int, name: str, value: float) -> None:
         """Turn a parameter of a plugin, counted from 0."""

@@ -340,10 +340,10 @@ class SessionWork:
 
     # plugins
 
-    def set_plugins(self, before: Any, after: Any) -> None:
+    def set_plugins(self, before: Any, after: Any, forgiven: tuple[str, ...] = ()) -> None:
         """Other plugins around the model."""
         if self.on:
-            self.session.set_plugins(before, after)
+            self.session.set_plugins(before, after, forgiven)
         else:
             self.wanted = replace(self.wanted, before=tuple(before), after=tuple(after))
 

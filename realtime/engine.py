@@ -39,6 +39,7 @@ from realtime.messages import (
     ModelChange,
     PlayedFile,
     PluginChange,
+    Plugins,
     Recording,
     Refusal,
     Reply,
@@ -50,6 +51,7 @@ from realtime.messages import (
 from realtime.meters import Incident, Meters
 from realtime.midi.midi_map import MidiMap
 from realtime.player import Player
+from realtime.plugins import blacklist
 from realtime.recorder import Recorder
 from realtime.scheduling import lock_memory, make_ordinary, make_real_time
 from realtime.stream import Stream
@@ -128,7 +130,7 @@ class Engine:
             case "record":
                 return self.record(value)
             case "plugins":
-                return self._begin("plugins", self._open_stream().change_plugins(value))
+                return self.change_plugins(value)
             case "plugin":
                 return self.change_plugin(value)
             case "midi":
@@ -153,6 +155,13 @@ class Engine:
         waiting = [one for one in self._changes if one[0] != "model" or one is self._changes[0]]
         self._changes = deque(waiting)
         self._begin("model", stream.change_model(change.model, change.controls))
+
+    def change_plugins(self, plugins: Plugins) -> None:
+        """Begin to exchange the plugins."""
+        stream = self._open_stream()
+        for uri in plugins.forgiven:
+            blacklist.forgive(uri)
+        self._begin("plugins", stream.change_plugins(plugins))
 
     def _begin(self, what: Change, change: Iterator[Running | Measured | None]) -> None:
         self._open_stream()

@@ -203,8 +203,11 @@ class KeptStream:
             self.host.send_midi(message)
 
     def set_midi(self, midi: MidiSettings | None) -> None:
-        """Other MIDI, or none."""
+        """Other MIDI, or none; where only the map is another, the port stays open."""
         settings = self._wanted()
+        if midi is not None and settings.midi is not None and replace(midi, map=settings.midi.map) == settings.midi:
+            self._set_map(midi)
+            return
         if not self.waiting:
             self.host.set_midi(midi)
             if midi is None:
@@ -231,11 +234,16 @@ class KeptStream:
             self.host.set_map(midi.map)
         self.settings = replace(self._wanted(), midi=midi)
 
-    def set_plugins(self, before: tuple[PluginSpec, ...], after: tuple[PluginSpec, ...]) -> None:
-        """Other plugins around the model; a `running` or `refused` event tells how it went."""
+    def set_plugins(
+        self, before: tuple[PluginSpec, ...], after: tuple[PluginSpec, ...], forgiven: tuple[str, ...] = ()
+    ) -> None:
+        """Other plugins around the model; a `running` or `refused` event tells how it went.
+
+        forgiven: URIs of some that broke and get another chance.
+        """
         settings = self._wanted()
         if not self.waiting:
-            self.host.change_plugins(Plugins(before, after))
+            self.host.change_plugins(Plugins(before, after, forgiven))
             self._before.setdefault("plugins", settings)
         self.settings = replace(settings, before=before, after=after)
 

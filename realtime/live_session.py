@@ -166,7 +166,9 @@ class LiveSession(KeptStream):
 
     def save_preset(self, name: str) -> Path:
         """Keep what is set as a preset of this name; its file. Raises `ConfigError`."""
-        return write_preset(Preset.of(name, self._wanted(), self._targets))
+        path = write_preset(Preset.of(name, self._wanted(), self._targets))
+        self._preset = name
+        return path
 
     def write_log(self, path: Path) -> None:
         """Everything that may have been heard as a fault, for a report: JSON. Raises `EngineError`."""

@@ -203,10 +203,11 @@ class PluginChange:
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
-    """Other plugins around the model."""
+    """Other plugins around the model. forgiven: URIs of some that broke and get another chance."""
 
     before: tuple[PluginSpec, ...] = ()
     after: tuple[PluginSpec, ...] = ()
+    forgiven: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class ChainDesk(QObject):
         """shelf: knows the names, ranges and presets of plugins."""
         super().__init__(parent)
         self._bridge, self._shelf = bridge, shelf
-        self._heard: list[str] = []
+        self._heard = [one.text for one in bridge.said if _is_end(one.text)]
         self._ahead: dict[tuple[Side, int, str], tuple[float, float]] = {}  # value, when it was turned
         self._unsent: dict[tuple[Side, int, str], float] = {}
         self._pending: tuple[Specs, Specs] | None = None
@@ -55,7 +55,6 @@ class ChainDesk(QObject):
         self._was_on = bridge.state.power == "on"
         self._was_refused = False
         self._step: PluginsStep | None = None
-        self._wants_power = False
         self._timer = QTimer(self)
         self._timer.setInterval(SEND_MS)
         self._timer.setSingleShot(True)
@@ -101,9 +100,8 @@ class ChainDesk(QObject):
 
     def trouble(self, uri: str) -> str:
         """Why a plugin does not play, "" when it does as far as is known."""
-        names = (f"The plugin {self._shelf.name_of(uri)} ", f"The plugin {uri} ")
         for sentence in reversed(self._heard):
-            if sentence.startswith(names):
+            if sentence.startswith(self._names(uri)):
                 return without_command(sentence)
         known = self._shelf.plugins.get(uri)
         if known is not None and known.problem is not None:
@@ -169,17 +167,22 @@ class ChainDesk(QObject):
             )
 
     def bring_back(self, uri: str) -> None:
-        """Give a plugin that broke another chance: a new engine knows nothing against it. The sound stops a moment."""
+        """Give a plugin that broke another chance: it is loaded again where it stands."""
         known = self._shelf.plugins.get(uri)
         if known is not None and known.black_listed:
             self._shelf.forgive(uri)
-        self._heard.clear()
+        self._heard = [one for one in self._heard if not one.startswith(self._names(uri))]
         if self._bridge.state.power != "off":
-            self._wants_power = True
-            self._bridge.set_power(False)
+            sides = (self._with_values("before"), self._with_values("after"))
+            self._step = None
+            self._put(sides, (uri,))
         self.changed.emit()
 
     # inside
+
+    def _names(self, uri: str) -> tuple[str, str]:
+        """How sentences about a plugin begin."""
+        return f"The plugin {self._shelf.name_of(uri)} ", f"The plugin {uri} "
 
     def _sides(self) -> tuple[Specs, Specs]:
         if self._pending is not None:
@@ -213,11 +216,11 @@ class ChainDesk(QObject):
         self._step = PluginsStep(words, now, (before, after), self._put)
         self._bridge.undo_stack.push(self._step)
 
-    def _put(self, sides: tuple[Specs, Specs]) -> None:
+    def _put(self, sides: tuple[Specs, Specs], forgiven: tuple[str, ...] = ()) -> None:
         self._ahead.clear()
         self._unsent.clear()
         self._pending, self._pending_since, self._was_refused = sides, time.monotonic(), False
-        self._bridge.set_plugins(*sides)
+        self._bridge.set_plugins(*sides, forgiven)
         QTimer.singleShot(0, self.changed.emit)  # the card that was pressed may be replaced: after its event
 
     def _turn(self, where: tuple[Side, int, str], value: float) -> None:
@@ -255,9 +258,6 @@ class ChainDesk(QObject):
         if state.power == "on" and not self._was_on:
             self._heard.clear()  # a new engine tries every plugin again
         self._was_on = state.power == "on"
-        if self._wants_power and state.power == "off":
-            self._wants_power = False
-            self._bridge.set_power(True)
         self.changed.emit()
 
     def _settle(self) -> None:
@@ -286,6 +286,11 @@ class ChainDesk(QObject):
                 self._was_refused = True
         if notice.text.startswith(_BACK):
             self._heard.clear()
-        if notice.text.startswith("The plugin ") and _OUT.search(notice.text):
+        if _is_end(notice.text):
             self._heard = [*self._heard[-20:], notice.text]
             self.changed.emit()
+
+
+def _is_end(sentence: str) -> bool:
+    """Whether a sentence says that a plugin does not play any more."""
+    return sentence.startswith("The plugin ") and _OUT.search(sentence) is not None
