@@ -25,7 +25,7 @@ class Blend(QWidget):
         super().__init__(parent)
         self._bridge = bridge
         self._names: tuple[str, ...] = ()
-        self._titles: dict[str, str] = {}
+        self._titles: dict[str, str] = {}  # of the model in the library, which is known before the power comes on
         self._shown: tuple[str, ...] | None = None
         self.pad = BlendPad()
         layout = QVBoxLayout(self)
@@ -44,6 +44,7 @@ class Blend(QWidget):
         """How the targets are called, by their names."""
         if titles != self._titles:
             self._titles = titles
+            self._follow(self._bridge.state)
             self._show_names()
 
     @property
@@ -52,8 +53,9 @@ class Blend(QWidget):
         return len(self._names)
 
     def _follow(self, state: LiveState) -> None:
-        if state.targets != self._names or self._shown is None:
-            self._names = state.targets
+        names = state.targets or tuple(self._titles)
+        if names != self._names or self._shown is None:
+            self._names = names
             self._show_names()
         self.setVisible(len(self._names) > 1)
 

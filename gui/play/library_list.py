@@ -127,7 +127,7 @@ class EntryDelegate(QStyledItemDelegate):
         facts = QRect(right - aside, upper.top(), aside, upper.height())
         if index.data(PLAYING_ROLE):
             painter.setPen(theme.color("good"))
-            painter.drawText(facts, middle_right, "playing now")
+            painter.drawText(facts, middle_right, "chosen")
         elif not entry.error:
             painter.setPen(theme.color("text_dim"))
             painter.drawText(facts, middle_right, f"{entry.latency_ms:.0f} ms")

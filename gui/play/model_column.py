@@ -20,7 +20,7 @@ from gui import theme
 from gui.bridge import Bridge
 from gui.icon import icon
 from gui.live_state import LiveState
-from gui.play.blend import Blend, title_of
+from gui.play.blend import Blend
 from gui.play.library_entries import Entry
 from gui.widgets.elided_label import ElidedLabel
 
@@ -144,22 +144,13 @@ class ModelColumn(QFrame):
         else:
             self.detail.setText(running.provider if running is not None else state.settings.model)
         self.blend.set_titles({target.name: target.title for target in entry.targets} if entry else {})
-        one_sound = len(state.targets) < 2
+        one_sound = self.blend.count < 2
         self.picture.setVisible(not one_sound)
         self.large_picture.setVisible(one_sound)
         for picture in (self.picture, self.large_picture):
             picture.set_image(entry.picture if entry else None)
-        self.facts.setText(_facts(state, entry))
-        self.facts.setVisible(bool(self.facts.text()))
-
-
-def _facts(state: LiveState, entry: Entry | None) -> str:
-    if len(state.targets) > 1:
-        return ""
-    if state.targets:
-        names = {target.name: target.title for target in entry.targets} if entry else {}
-        return f"One sound: {names.get(state.targets[0]) or title_of(state.targets[0])}."
-    return "One sound: there is nothing to blend."
+        self.facts.setText("One sound: there is nothing to blend." if one_sound else "")
+        self.facts.setVisible(one_sound)
 
 
 def entry_of(model: str, entries: tuple[Entry, ...]) -> Entry | None:

@@ -10,17 +10,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.bridge import Bridge
 from gui.icon import icon
 from gui.live_state import Notice
-from gui.play.card_view import CardDocument, CardView, read_card
+from gui.play.card_view import Card, CardView, read_card
 from gui.play.file_playback import FilePlayback
 from gui.play.library_entries import Entry
 from gui.play.preview_sound import Heard, preview_file
 from gui.play.reveal import reveal
+from realtime.manifest import Target
 
 
 class ModelFacts(QFrame):
@@ -37,10 +38,11 @@ class ModelFacts(QFrame):
         self._bridge, self._playback = bridge, playback
         self._entry: Entry | None = None
         self._previews: dict[Heard, Path] = {}
-        self.title, self.words = QLabel(), QLabel()
+        self.title, self.rows = QLabel(), QGridLayout()
         theme.set_role(self.title, "display")
-        self.words.setWordWrap(True)
-        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.rows.setColumnStretch(1, 1)
+        self.rows.setHorizontalSpacing(theme.px(4))
+        self.rows.setVerticalSpacing(theme.px(1))
         self.problem = QLabel()
         self.problem.setWordWrap(True)
         theme.set_role(self.problem, "warn")
@@ -78,7 +80,7 @@ class ModelFacts(QFrame):
         layout.setSpacing(theme.px(2))
         layout.addLayout(head)
         layout.addWidget(self.problem)
-        layout.addWidget(self.words)
+        layout.addLayout(self.rows)
         layout.addLayout(buttons)
         layout.addWidget(self.card, 1)
 
@@ -94,8 +96,7 @@ class ModelFacts(QFrame):
         self._entry, self._previews = entry, {}
         self.setEnabled(entry is not None)
         self.title.setText(entry.title if entry else "Choose a model on the left")
-        self.words.setText(facts_of(entry) if entry else "")
-        self.words.setVisible(entry is not None)
+        self._show_rows(facts_of(entry) if entry else ())
         problem = problem_of(entry) if entry else ""
         self.problem.setText(problem)
         self.problem.setVisible(bool(problem))
@@ -106,14 +107,31 @@ class ModelFacts(QFrame):
         self.card.show_card(None)
         if entry is None or entry.error:
             return
-        viewport = self.card.viewport()
-        width = max(viewport.width() if viewport is not None else 0, theme.px(60))
+        width = self.card.room()
 
-        def take(document: CardDocument) -> None:
+        def take(card: Card) -> None:
             if self._entry is entry:
-                self.card.show_card(document)
+                self.card.show_card(card)
 
         self._bridge.in_background(lambda: read_card(entry.folder, width), take, self._say)
+
+    def _show_rows(self, rows: tuple[tuple[str, str], ...]) -> None:
+        while (item := self.rows.takeAt(0)) is not None:
+            old = item.widget()
+            if old is not None:
+                old.hide()
+                old.deleteLater()
+        for row, (name, words) in enumerate(rows):
+            value = QLabel(words)
+            value.setWordWrap(True)
+            value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            if not name:
+                self.rows.addWidget(value, row, 0, 1, 2)
+                continue
+            label = QLabel(name)
+            theme.set_role(label, "dim")
+            self.rows.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
+            self.rows.addWidget(value, row, 1)
 
     def hear(self, heard: Heard) -> None:
         """Play the golden sound, or stop it."""
@@ -162,28 +180,26 @@ def problem_of(entry: Entry) -> str:
     return ""
 
 
-def facts_of(entry: Entry) -> str:
-    """What one wants to know before choosing, in a few lines."""
+def facts_of(entry: Entry) -> tuple[tuple[str, str], ...]:
+    """What one wants to know before choosing: (of what, words)."""
     if entry.error:
-        return f"In {entry.folder}."
-    lines = [entry.description]
+        return (("Folder", str(entry.folder)),)
+    rows = [("", entry.description)]
     if entry.targets:
-        names = [
-            f"{target.title} ({target.low_hz:.0f} to {target.high_hz:.0f} Hz)"
-            if target.low_hz is not None and target.high_hz is not None
-            else target.title
-            for target in entry.targets
-        ]
-        lines.append(f"Sounds: {', '.join(names)}.")
-    lines.append(
-        f"Adds {entry.latency_ms:.1f} ms to what your sound card takes. {entry.rate_hz / 1000:g} kHz, "
-        f"{entry.architecture}, {entry.size_bytes / 1e6:.1f} MB."
-    )
+        rows.append(("Sounds", ", ".join(_range_of(target) for target in entry.targets)))
+    rows.append(("Latency", f"{entry.latency_ms:.1f} ms, added to what your sound card takes"))
+    rows.append(("Kind", f"{entry.architecture}, {entry.rate_hz / 1000:g} kHz, {entry.size_bytes / 1e6:.1f} MB"))
     if entry.licences is not None:
-        licences = dict.fromkeys((entry.licences.weights, entry.licences.code))
-        lines.append(f"Licence: {', '.join(licences)}. Learnt from: {_short(entry.licences.data)}.")
-    return "\n".join(lines)
+        rows.append(("Licence", f"{entry.licences.weights} (the program that made it: {entry.licences.code})"))
+        rows.append(("Learnt from", _short(entry.licences.data)))
+    return tuple(rows)
+
+
+def _range_of(target: Target) -> str:
+    if target.low_hz is None or target.high_hz is None:
+        return target.title
+    return f"{target.title} {target.low_hz:.0f}–{target.high_hz:.0f} Hz"
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 100 else f"{text[:97].rstrip(' ;,(')}… (see the card)"
+    return text if len(text) <= 90 else f"{text[:87].rstrip(' ;,(')}… (all of it: see the card)"

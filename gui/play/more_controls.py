@@ -1,4 +1,4 @@
-"""Every control that is not needed at every moment, in four quiet groups by where the sound meets it. GUI thread."""
+"""Every control that is not needed at every moment, in quiet groups by where the sound meets it. GUI thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ),
     (
         "Pitch",
-        (("transpose_semitones", "Transpose", "Moves the pitch, for models that play notes."),),
+        (("transpose_semitones", "Shift", "Transposes what is played, for models that play notes."),),
     ),
     (
         "Compressor",
@@ -56,7 +56,7 @@ class MoreControls(QWidget):
         self.faders: dict[str, ControlFader] = {}
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, theme.px(2), 0, 0)
-        layout.setSpacing(theme.px(6))
+        layout.setSpacing(theme.px(4))
         for title, rows in GROUPS:
             column = QVBoxLayout()
             column.setSpacing(theme.px(2))

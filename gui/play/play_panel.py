@@ -37,6 +37,14 @@ _TITLES = ("Spectrum", "Latency", "Load and drop-outs", "More controls")
 _TAB_KEY = "play.details"
 
 
+class _Fitting(QGridLayout):
+    """A grid that fits where it is put: its lines may wrap, but never make it taller than the window."""
+
+    def hasHeightForWidth(self) -> bool:  # noqa: N802
+        """It does not."""
+        return False
+
+
 class PlayPanel(QWidget):
     """Play it, see it, trust it."""
 
@@ -80,7 +88,7 @@ class PlayPanel(QWidget):
         inside.setContentsMargins(theme.px(3), theme.px(1), theme.px(3), theme.px(3))
         inside.addWidget(self.details)
         live = QWidget()
-        grid = QGridLayout(live)
+        grid = _Fitting(live)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(theme.px(3))
         grid.addWidget(self.strip, 0, 0, 1, 4)
@@ -90,9 +98,9 @@ class PlayPanel(QWidget):
         grid.addWidget(self.output, 2, 2)
         grid.addWidget(bottom, 3, 0, 1, 3)
         grid.addWidget(self.record, 2, 3, 2, 1)
-        grid.setRowStretch(2, 3)
-        grid.setRowStretch(3, 2)
-        for column, stretch in enumerate((4, 8, 4, 5)):
+        grid.setRowStretch(2, 5)
+        grid.setRowStretch(3, 4)
+        for column, stretch in enumerate((4, 8, 4, 6)):
             grid.setColumnStretch(column, stretch)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)

@@ -88,6 +88,7 @@ class RecordColumn(QFrame):
             theme.set_role(button, "ghost")
             button.setToolTip(words)
             button.setAccessibleName(words)
+        self.setMinimumWidth(theme.px(64))
         self._lay_out()
         self._connect()
         self._dress()

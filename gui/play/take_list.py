@@ -1,4 +1,4 @@
-"""The list of takes: shape, name, length, date; renamed in place, dragged as a file, played where it stands. GUI thread.
+"""The list of takes: shape, name, length, date; renamed in place, dragged as a file, played in place. GUI thread.
 
 ▁▃▆▇▅▂  007 voice 2026-05-01
 0:42 · today 21:07 · dry + wet
@@ -139,7 +139,7 @@ class TakeDelegate(QStyledItemDelegate):
             painter.fillRect(rect, theme.color("raised"))
         if chosen:
             painter.fillRect(QRect(rect.left(), rect.top(), unit, rect.height()), theme.color("accent"))
-        shape = QRectF(rect.left() + 3 * unit, rect.top() + 2 * unit, 16 * unit, rect.height() - 4 * unit)
+        shape = QRectF(rect.left() + 3 * unit, rect.top() + 2 * unit, 13 * unit, rect.height() - 4 * unit)
         paint_shape(painter, shape, take.shape, float(index.data(PART_ROLE)))
         left = round(shape.right()) + 2 * unit
         width = rect.right() - 2 * unit - left
@@ -160,7 +160,7 @@ def paint_shape(painter: QPainter, place: QRectF, shape: tuple[float, ...], part
     if not shape:
         return
     bars = max(1, int(place.width() / 3))
-    top = max(0.05, max(shape))
+    top = max(0.05, *shape)
     for bar in range(bars):
         piece = shape[bar * len(shape) // bars : max(bar * len(shape) // bars + 1, (bar + 1) * len(shape) // bars)]
         high = max(1.0, place.height() * max(piece) / top)
