@@ -80,6 +80,10 @@ class PresetsMenu(QToolButton):
         popup.show()
         popup.search.setFocus(Qt.FocusReason.PopupFocusReason)
 
+    def showMenu(self) -> None:  # noqa: N802
+        """As a click."""
+        self.open_list()
+
     def sizeHint(self) -> QSize:  # noqa: N802
         """Room for a usual name."""
         wide = self.fontMetrics().horizontalAdvance(self.text()) + theme.px(13)

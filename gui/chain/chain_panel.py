@@ -171,9 +171,8 @@ class ChainPanel(QWidget):
     def _show_state(self, state: LiveState) -> None:
         card = self.path.stages["model"]
         running = state.running
-        card.name = (
-            running.title if running is not None and running.model == state.settings.model else state.settings.model
-        )
+        same = running is not None and running.model == state.settings.model
+        card.rename(running.title if running is not None and same else state.settings.model)
         plugins_ms = 0.0 if running is None else running.latency.parts_ms()["plugins"]
         words = f"Plugins delay by {plugins_ms:.1f} ms" if plugins_ms else "Plugins add no delay"
         any_plugin = bool(state.settings.before or state.settings.after)

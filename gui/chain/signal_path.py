@@ -77,7 +77,7 @@ class SignalPath(QScrollArea):
             self._row.addWidget(self._stage(key, name, picture))
         self._row.addWidget(self._adder("before", "Add a plugin in front of the model"))
         self._row.addWidget(self._stage("model", "Model", "model"))
-        self.stages["model"].width_units = 34.0
+        self.stages["model"].width_units = 30.0
         self._row.addWidget(self._adder("after", "Add a plugin behind the model"))
         for key, name, picture in LAST:
             self._row.addWidget(self._stage(key, name, picture))
@@ -96,7 +96,7 @@ class SignalPath(QScrollArea):
                 self._rebuild(side, shown)
                 self._uris[side] = uris
             for card, one in zip(self.plugins[side], shown, strict=True):
-                card.name = one.name
+                card.rename(one.name)
                 card.show_state(one.word, dim=one.dim, broken=one.broken)
         self.choose(self._chosen, quiet=True)
 
@@ -206,7 +206,6 @@ class SignalPath(QScrollArea):
         button.setAccessibleName(words)
         button.setToolTip(words)
         button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        theme.set_role(button, "ghost")
         button.clicked.connect(lambda: self.add_wanted.emit(side))
         self.add_buttons[side] = button
         return button
@@ -259,7 +258,6 @@ class SignalPath(QScrollArea):
         for button in self.add_buttons.values():
             button.setIcon(icon("add"))
             button.setIconSize(QSize(theme.px(5), theme.px(5)))
-            button.setFixedSize(theme.px(9), theme.px(9))
         self.setFixedHeight(self.sizeHint().height())
         self._line.update()
 

@@ -12,11 +12,11 @@ A plugin's card can be dragged and moved by Alt and the arrows. Painted by itsel
 from __future__ import annotations
 
 from PyQt6.QtCore import QPoint, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PyQt6.QtWidgets import QAbstractButton, QApplication, QSizePolicy, QWidget
+from PyQt6.QtGui import QContextMenuEvent, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PyQt6.QtWidgets import QAbstractButton, QApplication, QMenu, QSizePolicy, QWidget
 
 from gui import theme
-from gui.icon import pixmap
+from gui.icon import icon, pixmap
 
 
 class StageCard(QAbstractButton):
@@ -24,7 +24,7 @@ class StageCard(QAbstractButton):
 
     step_wanted = pyqtSignal(int)
     """An arrow key: the card before (-1) or after (1) shall have the keyboard."""
-    width_units = 20.0
+    width_units = 17.0
 
     def __init__(self, name: str, icon: str, parent: QWidget | None = None) -> None:
         """icon: of `gui.icon`."""
@@ -39,6 +39,13 @@ class StageCard(QAbstractButton):
         theme.notifier.changed.connect(self._restyle)
         self.show_state("", dim=False)
 
+    def rename(self, name: str) -> None:
+        """Another name, where more is known of it."""
+        if name != self.name:
+            self.name = name
+            self.setAccessibleName("")
+            self.updateGeometry()
+
     def show_state(self, word: str, *, dim: bool, broken: bool = False) -> None:
         """word: what it does now; dim: it does nothing; broken: it cannot."""
         if (word, dim, broken) == (self.word, self.dim, self.broken) and self.accessibleName():
@@ -49,8 +56,9 @@ class StageCard(QAbstractButton):
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """Fixed by the grid."""
-        return QSize(theme.px(self.width_units), theme.px(21))
+        """Room for the name, within limits."""
+        wide = QFontMetrics(theme.font("strong")).horizontalAdvance(self.name) + theme.px(5)
+        return QSize(max(theme.px(self.width_units), min(wide, theme.px(40))), theme.px(21))
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
         """Arrows go along the path; Enter chooses, as Space does."""
@@ -119,11 +127,11 @@ class PluginCard(StageCard):
         self._pressed_at: QPoint | None = None
         self.carried = False
         self.setAccessibleDescription(
-            "Plugin. Enter shows its parameters, Alt and the arrows move it, B bypasses it, Delete removes it."
+            "Plugin. Enter shows its parameters, Alt and the arrows move it, Delete removes it, the menu key has more."
         )
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        """Alt and arrows move, B bypasses, Delete removes, Escape gives a drag up."""
+        """Alt and arrows move, Delete removes, Escape gives a drag up."""
         if event is None:
             return
         key, alt = event.key(), bool(event.modifiers() & Qt.KeyboardModifier.AltModifier)
@@ -131,13 +139,28 @@ class PluginCard(StageCard):
             self.move_wanted.emit(1 if key == Qt.Key.Key_Right else -1)
         elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
             self.remove_wanted.emit()
-        elif key == Qt.Key.Key_B and event.modifiers() == Qt.KeyboardModifier.NoModifier:
-            self.bypass_wanted.emit()
         elif key == Qt.Key.Key_Escape and self.carried:
             self._stop()
             self.let_go.emit()
         else:
             super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:  # noqa: N802
+        """What can be done with it."""
+        if event is None:
+            return
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for words, picture, do in (
+            ("Bypass on or off", "bypass-plugin", self.bypass_wanted.emit),
+            ("Move to the left (Alt+Left)", "previous", lambda: self.move_wanted.emit(-1)),
+            ("Move to the right (Alt+Right)", "next", lambda: self.move_wanted.emit(1)),
+            ("Remove (Delete)", "remove", self.remove_wanted.emit),
+        ):
+            action = menu.addAction(icon(picture), words)
+            assert action is not None
+            action.triggered.connect(lambda _=False, one=do: one())
+        menu.popup(event.globalPos())
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """A drag may begin."""

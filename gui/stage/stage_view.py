@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from PyQt6.QtCore import QEvent, QObject, QSize, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QKeyEvent
+from PyQt6.QtGui import QKeyEvent, QResizeEvent
 from PyQt6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
@@ -82,6 +82,10 @@ class StageView(QWidget):
         self.edit.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.edit.clicked.connect(self.edit_wanted)
         self.edit.installEventFilter(self)
+        for button, control in (
+            (self.previous, "previous"), (self.next, "next"), (self.bypass, "bypass"), (self.mute, "mute"),
+        ):  # fmt: skip
+            button.setProperty("midi_control", control)
         self._hold = QTimer(self)
         self._hold.setSingleShot(True)
         self._hold.setInterval(HOLD_MS)
@@ -183,7 +187,7 @@ class StageView(QWidget):
         theme.set_role(button, "stage")
         button.setCheckable(checkable)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         button.setAccessibleName(words)
         button.clicked.connect(do)
         button.installEventFilter(self)
@@ -228,11 +232,21 @@ class StageView(QWidget):
             row.setSpacing(theme.px(3))
         for button in self._buttons():
             button.setIcon(icon(button.property("picture")))
-            button.setIconSize(QSize(theme.px(8), theme.px(8)))
-            button.setMinimumHeight(theme.px(20))
+        self._fit_buttons()
         font = theme.font("title")
         font.setPixelSize(round(theme.px(5)))
         self.songs.setFont(font)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """The words on the buttons as large as the width allows."""
+        super().resizeEvent(event)
+        self._fit_buttons()
+
+    def _fit_buttons(self) -> None:
+        size = max(14, min(theme.px(6), self.width() // 52))
+        for button in self._buttons():
+            button.setIconSize(QSize(size * 3 // 2, size * 3 // 2))
+            button.setStyleSheet(f"min-height: {theme.px(16)}px; font-size: {size}px; padding: {theme.px(1)}px;")
 
     def _jump(self, item: QListWidgetItem) -> None:
         if not self.locked:
