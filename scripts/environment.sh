@@ -23,6 +23,13 @@ find_python() {
   stop "no Python 3.11 or newer was found: install it (Debian: apt install python3 python3-venv) or name it, PYTHON=… $0"
 }
 
+# Whether one of the folders holds a file whose path fits the pattern.
+is_there() {
+  local pattern=$1
+  shift
+  [ -n "$(find "$@" -path "$pattern" -print -quit 2>/dev/null || true)" ]
+}
+
 # Prints the Debian packages of the libraries that Qt loads and this machine lacks.
 missing_window_libraries() {
   "$1" - <<'PYTHON'
@@ -54,12 +61,12 @@ missing_packages() {
     if [ "$(uname -s)" = Linux ]; then
       "$python" -c 'import ctypes; ctypes.CDLL("liblilv-0.so.0")' 2>/dev/null || echo liblilv-0-0
       [ -f /usr/share/sounds/sf2/TimGM6mb.sf2 ] || echo timgm6mb-soundfont
-      find /usr/lib/lv2 /usr/local/lib/lv2 -name manifest.ttl -path '*/mda.lv2/*' 2>/dev/null | grep -q . || echo mda-lv2
+      is_there '*/mda.lv2/manifest.ttl' /usr/lib/lv2 /usr/local/lib/lv2 || echo mda-lv2
       # What Qt's window needs, a screen that nobody sees to open it on, and a hand that types and clicks.
       missing_window_libraries "$python"
       command -v Xvfb >/dev/null || echo xvfb
       command -v xdotool >/dev/null || echo xdotool
-      find /usr/share/fonts /usr/local/share/fonts -name '*.ttf' 2>/dev/null | grep -q . || echo fonts-dejavu-core
+      is_there '*.ttf' /usr/share/fonts /usr/local/share/fonts || echo fonts-dejavu-core
     fi
   fi
   "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
