@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PyQt6.QtCore import QSocketNotifier, QTimer
+from PyQt6 import sip
+from PyQt6.QtCore import QEvent, QSocketNotifier, QTimer
 from PyQt6.QtWidgets import QApplication
 
 from gui.faults import Faults
@@ -68,14 +69,22 @@ class App:
         self.bridge.refresh_devices()
         if self._wanted_power:
             self.bridge.set_power(True)
-        gc.collect()
-        gc.freeze()  # what is here now stays: later collections need not look at it
+        gc.freeze()  # what is here now stays: collections need not look at it any more
 
     def end(self) -> None:
-        """Close everything, in bounded time."""
+        """Close everything, in bounded time, and take the objects of Qt apart in order.
+
+        Left to the interpreter's end they would be taken apart in any order, which can crash.
+        """
         self.remembering.write()
+        self.window.close()
         self.bridge.close()
         self.memory.close()
+        self.qt.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        gc.unfreeze()
+        for one in (self.window, self.remembering, self.bridge):
+            sip.delete(one)
+        gc.collect()
 
     def _say(self, sentence: str) -> None:
         # From any thread: a signal is delivered on the GUI thread.

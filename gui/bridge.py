@@ -148,6 +148,7 @@ class Bridge(QObject):
             self._wish(lambda: self._work.power(True))
         elif not on and self._state.power != "off":
             if self._state.power in {"opening", "waiting"}:
+                self._work.breaking_off = True
                 self._break_off()
             self._set_state(replace(self._state, busy="Closing…"))
             self._wish(lambda: self._work.power(False))

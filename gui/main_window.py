@@ -23,12 +23,14 @@ from gui import theme
 from gui.header import Header
 from gui.icon import app_icon
 from gui.live_state import LiveState, Notice
+from gui.midi_learn import MidiLearn
 from gui.panels import PANELS, spec_of
 from gui.rail import Rail
 from gui.settings_page import SCALE as SCALE_KEY
 from gui.settings_page import SCALES, THEME, SettingsPage, wear
 from gui.shortcut_sheet import ShortcutSheet
 from gui.shortcuts import ShortcutKeys
+from gui.stall_watch import excuse_building
 from gui.widgets.empty_state import EmptyState
 from gui.widgets.notice_bar import NoticeBar
 
@@ -78,6 +80,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(middle)
         self.sheet = ShortcutSheet(self)
         self.keys = ShortcutKeys(self, self._actions())
+        self.midi_learn = MidiLearn(bridge, self)
         self._connect()
         geometry = QByteArray.fromBase64(memory.get(GEOMETRY, "").encode())
         if not self.restoreGeometry(geometry):
@@ -141,6 +144,7 @@ class MainWindow(QMainWindow):
 
     def _make(self, key: str) -> None:
         spec = spec_of(key)
+        excuse_building()
         made: QWidget
         try:
             made = spec.make(self._bridge, self._memory)

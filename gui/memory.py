@@ -9,6 +9,7 @@ file, or one of a newer program, is put aside beside it, and `problem` says so: 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -97,7 +98,8 @@ class Memory:
                 os.fsync(file.fileno())
             partial.replace(self.path)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
             self.problem = (
                 f"What you set cannot be remembered in {self.path} ({error.strerror or error}): make room there or let "
                 "it be written."

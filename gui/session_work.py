@@ -53,6 +53,8 @@ class SessionWork:
         self.session = session
         self.wanted = wanted
         self.on = False
+        self.breaking_off = False
+        """Set by the bridge while it ends an opening by force, whose complaint nobody need read."""
         self.takes_folder = Path()
         session.next_take = self._next_take
         self.preset = ""
@@ -72,7 +74,9 @@ class SessionWork:
         try:
             wish()
         except RetimbreError as error:
-            self.say(str(error), place, "error")
+            if not self.breaking_off:
+                self.say(str(error), place, "error")
+        self._seen = None  # told in any case: the bridge may have shown what was wished for
         self.report()
 
     def say(self, text: str, place: Place = "everywhere", severity: Severity = "info") -> None:
@@ -82,7 +86,11 @@ class SessionWork:
     def tick(self) -> None:
         """Look after the stream."""
         if self.on:
-            for event in self.session.tick():
+            session = self.session
+            if not session.waiting and (not session.host.alive or session.snapshot().stalled):
+                self._tell(replace(self._look(), power="waiting"))  # opening again takes its time: said before
+                self._seen = None
+            for event in session.tick():
                 self._take(event)
         if self._watch is not None and (found := self._watch.poll()) is not None:
             self._tell(found)
@@ -138,6 +146,7 @@ class SessionWork:
             self.session.open(kept(self.wanted), self.preset)
             self.on = True
         elif not on:
+            self.breaking_off = False
             self.off()
 
     def off(self) -> None:
