@@ -34,7 +34,7 @@ class BlendPad(QWidget):
         self._names: tuple[str, ...] = ()
         self._weights: tuple[float, ...] = ()
         self._places = target_places(0)
-        self._place = (0.0, 0.0)  # of two targets x alone counts: −1 is the first, 1 the second
+        self._place: tuple[float, float] = (0.0, 0.0)  # of two targets x alone counts: −1 is the first, 1 the second
         self._held = False
         self.setAccessibleName("Blend of targets")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

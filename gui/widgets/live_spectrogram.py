@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PyQt6 import sip
 from PyQt6.QtCore import QEvent, QPoint, QRect, QSize, Qt
 from PyQt6.QtGui import QFocusEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
@@ -136,7 +137,8 @@ class LiveSpectrogram(QWidget):
         self._ring = np.stack(rings)
         self._images = []
         for pixels in self._ring:
-            image = QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32)
+            memory = sip.voidptr(pixels.ctypes.data, pixels.nbytes)  # no copy: the ring keeps it alive
+            image = QImage(memory, width, height, 4 * width, QImage.Format.Format_RGB32)  # type: ignore[call-overload]
             image.setDevicePixelRatio(ratio)
             self._images.append(image)
         self._next, self._rows = 0, None

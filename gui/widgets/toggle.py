@@ -58,7 +58,7 @@ class Toggle(QCheckBox):
         """The same."""
         return self.sizeHint()
 
-    def hitButton(self, pos: object) -> bool:  # type: ignore[override]  # noqa: N802
+    def hitButton(self, pos: object) -> bool:  # noqa: N802
         """All of it is the target."""
         return True
 
