@@ -6,14 +6,18 @@
             ░▒▓▒░░▒▓
             0:00   0:05   0:10          the one that is heard is marked; it is the brighter of the two
 
-It draws what `overview` reduced and keeps the drawing, so that a moving cursor costs two thin strips. GUI thread.
+It draws what `overview` reduced and keeps the drawing, so that a moving cursor costs two thin strips. GUI thread. Over 300 lines
+because hand, keys and picture share one geometry.
 """
 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
@@ -192,10 +196,10 @@ class AbView(QWidget):
         middle, half = area.center().y(), 0.5 * area.height() - 1
         upper = middle - np.clip(overview.peaks[:, 1], -1, 1) * half - 0.5
         lower = middle - np.clip(overview.peaks[:, 0], -1, 1) * half + 0.5
-        outline = [QPointF(xs[k], upper[k]) for k in seen] + [QPointF(xs[k], lower[k]) for k in seen[::-1]]
+        there, back = (xs[seen], upper[seen]), (xs[seen[::-1]], lower[seen[::-1]])
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(ink)
-        painter.drawPolygon(QPolygonF(outline))
+        painter.drawPolygon(_polygon(np.concatenate((np.stack(there, 1), np.stack(back, 1)))))
 
     def _draw_frequencies(self, painter: QPainter, area: QRectF) -> None:
         painter.setFont(theme.font("small"))
@@ -350,21 +354,35 @@ class AbView(QWidget):
             )
 
 
+def _polygon(points: NDArray[np.float64]) -> QPolygonF:
+    """Points (n, 2) as Qt has them, without an object of Python for each."""
+    made = QPolygonF([QPointF()] * len(points))
+    memory: Any = made.data()
+    if len(points):
+        memory.setsize(points.size * 8)
+        memory.setwriteable(True)
+        np.frombuffer(memory, np.float64).reshape(-1, 2)[:] = points
+    return made
+
+
 def _picture(overview: Overview, lane: int) -> QImage:
     """The spectrogram in the lane's colour, lowest band below."""
     levels = np.ascontiguousarray(overview.levels[::-1])
     columns = levels.shape[1]
     image = QImage(levels.tobytes(), columns, BANDS, columns, QImage.Format.Format_Indexed8).copy()
-    image.setColorTable(_colours(theme.color("background"), theme.color(_ROLES[lane]), theme.color("text")))
+    now = theme.current()
+    image.setColorTable(_colours(now.background, getattr(now, _ROLES[lane]), now.text))
     return image
 
 
-def _colours(quiet: QColor, middle: QColor, loud: QColor) -> list[int]:
-    """256 steps: the background, the lane's colour at two thirds, the text's colour."""
+@lru_cache(maxsize=8)
+def _colours(quiet: str, middle: str, loud: str) -> list[int]:
+    """256 steps: the background, the lane's colour at two thirds, towards the text's colour."""
+    colours = [QColor(name).getRgb()[:3] for name in (quiet, middle, loud)]
     made = []
     for step in range(256):
         part = step / 255
-        low, high, weight = (quiet, middle, part * 1.5) if part < 2 / 3 else (middle, loud, (part - 2 / 3) * 3 * 0.7)
-        mixed = [round(a + (b - a) * weight) for a, b in zip(low.getRgb()[:3], high.getRgb()[:3], strict=True)]
+        weight, at = (1.5 * part, 0) if part < 2 / 3 else (2.1 * (part - 2 / 3), 1)
+        mixed = [round(a + (b - a) * weight) for a, b in zip(colours[at], colours[at + 1], strict=True)]
         made.append(QColor(*mixed).rgb())
     return made

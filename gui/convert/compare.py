@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PyQt6.QtCore import QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QHideEvent
-from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.bridge import Bridge
@@ -247,6 +247,8 @@ class Compare(QWidget):
         self.play_button.setAccessibleName(self.play_button.text())
         self.play_button.setIconSize(QSize(theme.px(4), theme.px(4)))
         self._row.setSpacing(theme.px(2))
+        for small in self._zooms[1:]:
+            small.setFixedWidth(theme.px(9))
         layout = self.layout()
         assert layout is not None
         layout.setSpacing(theme.px(2))
@@ -257,8 +259,8 @@ class Compare(QWidget):
         super().hideEvent(event)
 
 
-def _small(words: str) -> QToolButton:
-    button = QToolButton()
+def _small(words: str) -> QPushButton:
+    button = QPushButton()
     button.setToolTip(words)
     button.setAccessibleName(words)
     theme.set_role(button, "ghost")

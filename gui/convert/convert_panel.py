@@ -8,7 +8,7 @@
     └───────────────────────────────────────────────┘└─────────────────┘
 
 Converting runs in processes of its own (`gui.convert.converter`), so that neither the app nor live sound waits for it.
-GUI thread.
+GUI thread. Over 300 lines because every wish of the user, and what becomes of it, meets here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PyQt6.QtCore import QCoreApplication, QPoint, Qt, QTimer
+from PyQt6.QtCore import QCoreApplication, QPoint, QSize, Qt, QTimer
 from PyQt6.QtGui import (
     QAction,
     QDragEnterEvent,
@@ -28,10 +28,12 @@ from PyQt6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
+    QResizeEvent,
     QShortcut,
     QShowEvent,
 )
 from PyQt6.QtWidgets import (
+    QBoxLayout,
     QFileDialog,
     QFrame,
     QHBoxLayout,
@@ -64,6 +66,8 @@ from gui.widgets.notice_bar import NoticeBar
 
 _PROBED_AT_ONCE = 32
 _PROGRESS_MS = 250
+_NARROW_UNITS = 200
+_ANY_WIDTH = 16_777_215
 
 
 class ConvertPanel(QWidget):
@@ -286,6 +290,7 @@ class ConvertPanel(QWidget):
     def _listen_to(self, job: Job | None) -> None:
         if job is not None and job.state == "done" and job.result is not None:
             self._listening.setVisible(True)
+            self._fit()
             if not self.compare.shows(job):
                 self.compare.show_job(job)
 
@@ -334,7 +339,9 @@ class ConvertPanel(QWidget):
         self.pages = QStackedWidget()
         self.pages.addWidget(self.empty)
         self.pages.addWidget(self.splitter)
-        left = QVBoxLayout()
+        self._left = QWidget()
+        left = QVBoxLayout(self._left)
+        left.setContentsMargins(0, 0, 0, 0)
         left.addWidget(self.notices)
         left.addWidget(self.pages, 1)
         self._scroll = QScrollArea()
@@ -344,20 +351,52 @@ class ConvertPanel(QWidget):
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._side = QFrame()
         theme.set_role(self._side, "card")
-        side = QVBoxLayout(self._side)
-        side.setContentsMargins(0, 0, 0, 0)
-        side.addWidget(self._scroll, 1)
-        self._foot = QVBoxLayout()
+        self._column = QVBoxLayout(self._side)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.addWidget(self._scroll, 1)
+        self._foot = QWidget()
+        foot = QVBoxLayout(self._foot)
         row = QHBoxLayout()
         row.addWidget(self.convert_button, 1)
         row.addWidget(self.cancel_button)
-        self._foot.addWidget(self.progress)
-        self._foot.addWidget(self.left)
-        self._foot.addLayout(row)
-        side.addLayout(self._foot)
-        self._whole = QHBoxLayout(self)
-        self._whole.addLayout(left, 1)
+        foot.addWidget(self.progress)
+        foot.addWidget(self.left)
+        foot.addLayout(row)
+        self._column.addWidget(self._foot)
+        body = QWidget()
+        self._whole = QBoxLayout(QBoxLayout.Direction.LeftToRight, body)
+        self._whole.addWidget(self._left, 1)
         self._whole.addWidget(self._side)
+        self._page = QScrollArea()
+        self._page.setWidget(body)
+        self._page.setWidgetResizable(True)
+        self._page.setFrameShape(QFrame.Shape.NoFrame)
+        self._page.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._rows = QVBoxLayout(self)
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        self._rows.setSpacing(0)
+        self._rows.addWidget(self._page, 1)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Where there is little room the settings come below the queue, and the button stays in sight."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        narrow = self.width() < theme.px(_NARROW_UNITS)
+        direction = QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight
+        least = 84 if self._listening.isVisibleTo(self._left) else 52
+        self._left.setMinimumHeight(theme.px(least) if narrow else 0)
+        self.compare.name.setVisible(not narrow)
+        self._scroll.setMinimumHeight(self.form.sizeHint().height() + theme.px(1) if narrow else theme.px(30))
+        if narrow:
+            self._side.setMinimumWidth(0)
+            self._side.setMaximumWidth(_ANY_WIDTH)
+        else:
+            self._side.setFixedWidth(max(theme.px(78), self.form.minimumSizeHint().width() + theme.px(4)))
+        if self._whole.direction() != direction:
+            self._whole.setDirection(direction)
+            (self._rows if narrow else self._column).addWidget(self._foot)
 
     def _connect(self) -> None:
         self.empty.acted.connect(self.choose_files)
@@ -418,6 +457,7 @@ class ConvertPanel(QWidget):
             self._show_progress()
         elif not busy:
             self._pace.stop()
+        self._fit()
 
     def _show_progress(self) -> None:
         part = overall_part(self._run)
@@ -467,14 +507,18 @@ class ConvertPanel(QWidget):
         self.add_folder.setIcon(icon("folder"))
         self.cancel_button.setIcon(icon("close"))
         self.convert_button.setIcon(icon("convert", "on_accent"))
-        self._side.setFixedWidth(max(theme.px(78), self.form.minimumSizeHint().width() + theme.px(4)))
+        for button in (self.add_files, self.add_folder, self.cancel_button, self.convert_button):
+            button.setIconSize(QSize(theme.px(4), theme.px(4)))
         self._whole.setSpacing(theme.px(4))
         self._whole.setContentsMargins(*[theme.px(4)] * 4)
         self._bar.setSpacing(theme.px(2))
         self._listed.setSpacing(theme.px(2))
-        self._foot.setSpacing(theme.px(2))
-        self._foot.setContentsMargins(*[theme.px(3)] * 4)
+        foot = self._foot.layout()
+        assert foot is not None
+        foot.setSpacing(theme.px(2))
+        foot.setContentsMargins(*[theme.px(3)] * 4)
         self.splitter.setHandleWidth(theme.px(1))
+        self._fit()
 
 
 class _DropVeil(QWidget):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from platformdirs import user_music_path
-from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtCore import QSize, pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from gui import theme
@@ -316,6 +316,7 @@ class SettingsForm(QWidget):
             title.setContentsMargins(0, theme.px(3), 0, 0)
         self.blend.setMinimumHeight(theme.px(42))
         self.choose_folder.setIcon(icon("folder"))
+        self.choose_folder.setIconSize(QSize(theme.px(4), theme.px(4)))
 
 
 def _choice(name: str) -> QComboBox:
