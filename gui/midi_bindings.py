@@ -88,6 +88,8 @@ class MidiBindings(QDialog):
         column.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
         bridge.state_changed.connect(self._follow)
         self._follow(bridge.state)
+        room = self.sizeHint() if parent is None else self.sizeHint().boundedTo(parent.size() * 0.95)
+        self.resize(room)
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Room for a pedal board."""
@@ -119,6 +121,7 @@ class MidiBindings(QDialog):
         number.editingFinished.connect(lambda: self._rekey(key, (key[0], number.value())))
         channel = QComboBox()
         channel.setAccessibleName(f"Channel of {words}")
+        channel.setMinimumWidth(theme.px(20))
         channel.addItem("any", None)
         for one in range(1, 17):
             channel.addItem(str(one), one)
@@ -140,9 +143,11 @@ class MidiBindings(QDialog):
     def _spin(self, binding: Binding, name: str, words: str) -> QDoubleSpinBox:
         low, high = limits_of(binding.control) or (-_WIDEST, _WIDEST)
         spin = QDoubleSpinBox()
-        spin.setDecimals(2)
+        spin.setDecimals(2 if high - low < 100 else 0)
         spin.setRange(low, high)
         spin.setSingleStep((high - low) / 100 if high < _WIDEST else 0.1)
+        spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        spin.setMaximumWidth(theme.px(22))
         spin.setValue(getattr(binding, name))
         spin.setAccessibleName(f"{words} at {'0' if name == 'low' else '127'}")
         return spin
@@ -151,7 +156,7 @@ class MidiBindings(QDialog):
         if binding.control in TRIGGERS:
             return QLabel("once a press")
         flips = is_switch(binding.control)
-        box = QCheckBox("changes over at each press" if flips else "takes over softly")
+        box = QCheckBox("flips at each press" if flips else "takes over softly")
         box.setToolTip(
             "For pedals that spring back." if flips else "The knob waits until it passes the present value: no jumps."
         )
@@ -173,7 +178,7 @@ class MidiBindings(QDialog):
 
     def _set_end(self, key: CcKey, name: str, spin: QDoubleSpinBox) -> None:
         now = self._binding(key)
-        if now is not None and round(getattr(now, name), 2) != spin.value():
+        if now is not None and abs(getattr(now, name) - spin.value()) > 0.5 * 10 ** -spin.decimals():
             self._change(key, **{name: spin.value()})
 
     def _invert(self, key: CcKey) -> None:

@@ -218,12 +218,13 @@ class _Marks(QWidget):
             bound.setdefault(binding.control, []).append(controller_words(key))
         seen = []
         for widget, control in targets:
-            box = QRect(widget.mapTo(window, QPoint(0, 0)), widget.size()) & window.rect()
+            box = widget.visibleRegion().boundingRect().translated(widget.mapTo(window, QPoint(0, 0)))
             if control == BLEND:
                 badge = " ".join(words for name, keys in bound.items() if name.startswith(BLEND) for words in keys)
                 waits = (state.learning or "").startswith(BLEND)
             else:
-                badge, waits = " ".join(bound.get(control, ())), state.learning == control
+                own = isinstance(widget, ControlFader | ControlToggle)  # they show their controller themselves
+                badge, waits = "" if own else " ".join(bound.get(control, ())), state.learning == control
             seen.append((box, badge, waits))
         self._bright = not self._bright
         if seen != self._seen or any(waits for _, _, waits in seen):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QSizePolicy, QWidget
+from PyQt6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QSizePolicy, QWidget
 
 from gui import theme
 from gui.icon import pixmap
@@ -64,13 +64,18 @@ class MidiLearnBar(QFrame):
         self.stop = self._button("Stop waiting", lambda: bridge.learn(None))
         self.all = self._button("All bindings…", self.show_table)
         self.done = self._button("Done", lambda: bridge.set_learn_mode(False))
-        row = QHBoxLayout(self)
-        row.setContentsMargins(theme.px(4), theme.px(2), theme.px(3), theme.px(2))
-        row.setSpacing(theme.px(2))
-        for widget in (
-            self.picture, self.words, self.power, self.open_input, self.stop, self.buttons, self.all, self.done,
-        ):  # fmt: skip
-            row.addWidget(widget, 1 if widget is self.words else 0)
+        said, row = QHBoxLayout(), QHBoxLayout()
+        said.addWidget(self.picture)
+        said.addWidget(self.words, 1)
+        for button in (self.power, self.open_input, self.stop, self.buttons, self.all, self.done):
+            row.addWidget(button)
+        narrow = QBoxLayout.Direction.TopToBottom
+        self._box = QBoxLayout(narrow if window.width() < theme.px(200) else QBoxLayout.Direction.LeftToRight, self)
+        self._box.setContentsMargins(theme.px(4), theme.px(2), theme.px(3), theme.px(2))
+        self._box.addLayout(said, 1)
+        self._box.addLayout(row)
+        for layout in (said, row, self._box):
+            layout.setSpacing(theme.px(2))
         bridge.devices_changed.connect(self._take_hardware)
         self.show_state(bridge.state)
         self.place()
@@ -80,6 +85,8 @@ class MidiLearnBar(QFrame):
         window = self.parentWidget()
         assert window is not None
         inset = theme.px(3)
+        narrow = window.width() < theme.px(200)  # the words above the buttons
+        self._box.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
         width = window.width() - 2 * inset
         height = max(self.heightForWidth(width), self.sizeHint().height())
         self.setGeometry(inset, window.height() - height - inset, width, height)
@@ -168,5 +175,5 @@ class MidiLearnBar(QFrame):
         return button
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """One row."""
-        return QSize(theme.px(120), max(super().sizeHint().height(), theme.px(13)))
+        """As high as its rows."""
+        return QSize(theme.px(120), max(self._box.minimumSize().height(), theme.px(13)))

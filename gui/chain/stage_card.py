@@ -57,7 +57,7 @@ class StageCard(QAbstractButton):
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Room for the name, within limits."""
-        wide = QFontMetrics(theme.font("strong")).horizontalAdvance(self.name) + theme.px(5)
+        wide = QFontMetrics(theme.font("strong")).horizontalAdvance(self.name) + theme.px(6)
         return QSize(max(theme.px(self.width_units), min(wide, theme.px(40))), theme.px(21))
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802

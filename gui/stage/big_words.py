@@ -59,8 +59,8 @@ class BigWords(QWidget):
         return QSize(theme.px(100), theme.px(self._largest * 1.25 * self._lines))
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
-        """Half of that."""
-        return QSize(theme.px(30), theme.px(self._largest * 0.7))
+        """Still to be read."""
+        return QSize(theme.px(20), theme.px(min(self._largest * 0.5, 8)))
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
         """Draw the words."""
@@ -111,7 +111,7 @@ class BigTuner(QWidget):
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         """Less of it."""
-        return QSize(theme.px(40), theme.px(16))
+        return QSize(theme.px(40), theme.px(14))
 
     def show_reading(self, reading: TunerReading | None) -> None:
         """Show what is heard; None: nothing."""

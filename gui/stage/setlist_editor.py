@@ -365,7 +365,7 @@ class SetlistEditor(QWidget):
             top.addWidget(widget, 1 if widget is self.name else 0)
         for button in (self.save_button, self.stage_button):
             top.addWidget(button)
-        for widget in (self.up, self.down, self.remove_button, self.program, self.in_order):
+        for widget in (self.up, self.down, self.remove_button, self.program):
             left_row.addWidget(widget)
         left_row.addStretch(1)
         left, right, body = QVBoxLayout(), QVBoxLayout(), QHBoxLayout()
@@ -374,6 +374,7 @@ class SetlistEditor(QWidget):
         left.addWidget(order)
         left.addWidget(self.songs, 1)
         left.addLayout(left_row)
+        left.addWidget(self.in_order)
         presets = QLabel("Presets")
         theme.set_role(presets, "strong")
         for widget in (presets, self.search, self.library, self.add_button):

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from realtime.meters import Snapshot
 
 HOLD_MS: Final = 800
+_HEARD_UNITS: Final = 110  # of height, from which on tuner and levels are shown
 _ON = (Qt.Key.Key_Space, Qt.Key.Key_Right, Qt.Key.Key_Down, Qt.Key.Key_PageDown)
 _BACK = (Qt.Key.Key_Left, Qt.Key.Key_Up, Qt.Key.Key_PageUp, Qt.Key.Key_Backspace)
 
@@ -187,7 +188,7 @@ class StageView(QWidget):
         theme.set_role(button, "stage")
         button.setCheckable(checkable)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         button.setAccessibleName(words)
         button.clicked.connect(do)
         button.installEventFilter(self)
@@ -204,13 +205,16 @@ class StageView(QWidget):
         levels = QVBoxLayout()
         levels.addWidget(self.input)
         levels.addWidget(self.output)
-        heard = QHBoxLayout()
+        self._heard = QWidget()
+        self._heard.hide()  # until there is room
+        heard = QHBoxLayout(self._heard)
+        heard.setContentsMargins(0, 0, 0, 0)
         heard.addWidget(self.tuner, 3)
         heard.addLayout(levels, 2)
         words = QVBoxLayout()
         words.addWidget(self.current, 5)
         words.addWidget(self.next_up, 2)
-        words.addLayout(heard, 0)
+        words.addWidget(self._heard, 0)
         self._body = QHBoxLayout()
         self._body.addLayout(words, 5)
         self._body.addWidget(self.songs, 2)
@@ -221,8 +225,8 @@ class StageView(QWidget):
         self._column = QVBoxLayout(self)
         self._column.addLayout(top)
         self._column.addWidget(self.notice)
-        self._column.addLayout(self._body, 1)
-        self._column.addLayout(buttons)
+        self._column.addLayout(self._body, 6)
+        self._column.addLayout(buttons, 1)
         self._rows = (top, heard, self._body, buttons)
 
     def _dress(self) -> None:
@@ -232,21 +236,22 @@ class StageView(QWidget):
             row.setSpacing(theme.px(3))
         for button in self._buttons():
             button.setIcon(icon(button.property("picture")))
-        self._fit_buttons()
+        self._fit()
         font = theme.font("title")
         font.setPixelSize(round(theme.px(5)))
         self.songs.setFont(font)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
-        """The words on the buttons as large as the width allows."""
+        """As large as the place allows; tuner and levels, which the header has too, where they fit."""
         super().resizeEvent(event)
-        self._fit_buttons()
+        self._fit()
 
-    def _fit_buttons(self) -> None:
+    def _fit(self) -> None:
+        self._heard.setVisible(self.height() >= theme.px(_HEARD_UNITS))
         size = max(14, min(theme.px(6), self.width() // 52))
         for button in self._buttons():
             button.setIconSize(QSize(size * 3 // 2, size * 3 // 2))
-            button.setStyleSheet(f"min-height: {theme.px(16)}px; font-size: {size}px; padding: {theme.px(1)}px;")
+            button.setStyleSheet(f"min-height: {theme.px(7)}px; font-size: {size}px; padding: {theme.px(1)}px;")
 
     def _jump(self, item: QListWidgetItem) -> None:
         if not self.locked:
