@@ -57,7 +57,8 @@ class Blend(QWidget):
         if names != self._names or self._shown is None:
             self._names = names
             self._show_names()
-        self.setVisible(len(self._names) > 1)
+        if self.parentWidget() is not None:  # alone it would become a window
+            self.setVisible(len(self._names) > 1)
 
     def _show_names(self) -> None:
         shown = tuple(self._titles.get(name) or title_of(name) for name in self._names)

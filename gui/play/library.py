@@ -126,9 +126,10 @@ class Library(QWidget):
 
     def _take(self, entries: tuple[Entry, ...]) -> None:
         self._reading = False
-        self._entries = entries
-        self._show_chips()
-        self._filter()
+        if entries != self._entries or self._wanted_name:
+            self._entries = entries
+            self._show_chips()
+            self._filter()
         self._follow(self._bridge.state)
         self.read.emit(entries)
         if self._again:
@@ -250,7 +251,7 @@ class Library(QWidget):
         self._bridge.in_background(work, take, self._say)
 
     def _remove(self, entry: Entry) -> None:
-        if entry_of(self._bridge.state.settings.model, self._entries) is entry and self._bridge.state.power != "off":
+        if entry_of(self._bridge.state.settings.model, self._entries) == entry and self._bridge.state.power != "off":
             self._say(f"{entry.title} is playing: choose another model first, then remove it.")
             return
 

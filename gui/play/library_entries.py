@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
+from platformdirs import user_data_path
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QImage
 
+from realtime import package
 from realtime.errors import RetimbreError
 from realtime.manifest import CARD_FILE, GOLDEN_FILE, Licences, Manifest, Target
-from realtime.package import FoundPackage, Package, find_packages, package_folders
+from realtime.package import FoundPackage, Package, find_packages
 
 Origin = Literal["shipped", "own"]
 
@@ -89,12 +91,12 @@ def read_library() -> tuple[Entry, ...]:
 
 def shipped_folder() -> Path:
     """Where the packages lie that came with the program."""
-    return package_folders()[-2]
+    return Path(package.__file__).resolve().parent.parent / "exported_models"
 
 
 def own_folder() -> Path:
     """Where imported packages go."""
-    return package_folders()[-1]
+    return user_data_path("retimbre", appauthor=False) / "models"
 
 
 def matching(entries: Iterable[Entry], search: str, tags: Collection[str]) -> list[Entry]:
@@ -182,10 +184,10 @@ def _cropped(image: QImage) -> QImage:
     return scaled.copy(across, down, PICTURE_SIZE.width(), PICTURE_SIZE.height())
 
 
-def sound_shape(package: Package) -> QImage | None:
+def sound_shape(one: Package) -> QImage | None:
     """The waveform of the golden output, white on nothing; None where there is none."""
     try:
-        sound = package.golden()["y_audio"]
+        sound = one.golden()["y_audio"]
     except RetimbreError:
         return None
     width, height = PICTURE_SIZE.width(), PICTURE_SIZE.height()

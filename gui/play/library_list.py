@@ -101,15 +101,12 @@ class EntryDelegate(QStyledItemDelegate):
         if chosen or option.state & QStyle.StateFlag.State_MouseOver:
             painter.fillRect(rect, theme.color("raised"))
         if chosen:
-            painter.fillRect(
-                QRect(rect.left(), rect.top(), max(2, unit // 2 + 1), rect.height()), theme.color("accent")
-            )
+            painter.fillRect(QRect(rect.left(), rect.top(), unit, rect.height()), theme.color("accent"))
         picture = QRectF(rect.left() + 3 * unit, rect.top() + 2 * unit, 18 * unit, 14 * unit)
         paint_picture(painter, picture, entry.picture)
         if not entry.playable:
-            mark = pixmap(
-                "warning", 6 * unit, "warn", painter.device().devicePixelRatioF() if painter.device() else 1.0
-            )
+            view = option.widget
+            mark = pixmap("warning", 6 * unit, "warn", view.devicePixelRatioF() if view else 1.0)
             painter.drawPixmap(round(picture.center().x()) - 3 * unit, round(picture.center().y()) - 3 * unit, mark)
         left = round(picture.right()) + 3 * unit
         right = rect.right() - 3 * unit

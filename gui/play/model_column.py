@@ -99,7 +99,7 @@ class ModelColumn(QFrame):
         self.choose = QPushButton("Choose a model")
         self.choose.setIcon(icon("model"))
         self.choose.clicked.connect(self.library_wanted)
-        self.blend = Blend(bridge)
+        self.blend = Blend(bridge, self)
         self.large_picture = Picture()
         self.large_picture.setMinimumHeight(theme.px(20))
         self.facts = QLabel()

@@ -91,7 +91,7 @@ class ModelFacts(QFrame):
 
     def show_entry(self, entry: Entry | None) -> None:
         """Show this one; its card comes from the background."""
-        if entry is not None and entry is self._entry:
+        if entry is not None and entry == self._entry:
             return
         self._entry, self._previews = entry, {}
         self.setEnabled(entry is not None)
@@ -110,7 +110,7 @@ class ModelFacts(QFrame):
         width = self.card.room()
 
         def take(card: Card) -> None:
-            if self._entry is entry:
+            if self._entry == entry:
                 self.card.show_card(card)
 
         self._bridge.in_background(lambda: read_card(entry.folder, width), take, self._say)
@@ -144,7 +144,7 @@ class ModelFacts(QFrame):
             return
 
         def take(path: Path) -> None:
-            if self._entry is entry:
+            if self._entry == entry:
                 self._previews[heard] = path
                 self._playback.play(path)
 

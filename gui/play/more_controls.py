@@ -14,18 +14,18 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Before the model",
         (
             ("highpass_hz", "High-pass", "Takes away everything below, such as rumble."),
-            ("gate_hysteresis_db", "Gate range", "An open gate stays open until the level is this far below it."),
-            ("player_level_db", "Player level", "How loud your forte is: it becomes the model's forte."),
+            ("gate_hysteresis_db", "Gate gap", "An open gate stays open until the level is this far below it."),
+            ("player_level_db", "Forte", "Player level: how loud your forte is. It becomes the model's forte."),
         ),
     ),
     (
         "Pitch",
-        (("transpose_semitones", "Shift", "Transposes what is played, for models that play notes."),),
+        (("transpose_semitones", "Shift", "Transpose: moves what is played, for models that play notes."),),
     ),
     (
         "Compressor",
         (
-            ("compressor_db", "Threshold", "Above it loud becomes less loud."),
+            ("compressor_db", "Above", "Threshold: above it loud becomes less loud."),
             ("compressor_ratio", "Ratio", "So many dB more become 1 dB more."),
             ("compressor_makeup_db", "Make-up", "Gain after it."),
         ),
