@@ -45,6 +45,7 @@ MOST_INCIDENTS: Final = 10_000
 MOST_SAID: Final = 50
 END_S: Final = 9.0  # an engine may need seven seconds for a recording and a card that hangs
 _EVENT_PLACES: Final[Mapping[str, Place]] = {"measured": "play", "learnt": "everywhere"}
+_REFUSED_PLACES: Final[Mapping[str, Place]] = {"model": "play", "measurement": "play", "plugins": "chain"}
 
 
 class Bridge(QObject):
@@ -406,7 +407,8 @@ class Bridge(QObject):
             self.measured.emit(event.value)
         if event.sentence:
             bad = event.kind in ("refused", "said")
-            place = _EVENT_PLACES.get(event.kind, "everywhere")
+            places = _REFUSED_PLACES if event.kind == "refused" else _EVENT_PLACES
+            place = places.get(event.value if event.kind == "refused" else event.kind, "everywhere")
             self.noticed.emit(Notice(event.sentence, place, "warning" if bad else "info"))
 
     def _set_controls(self, controls: Controls) -> None:
