@@ -44,8 +44,13 @@ class InputStep(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.px(3))
         self.card_why, self.input = words("Looking for sound cards…", "dim"), ChoiceBox("Input device")
-        self.apart = QCheckBox("My microphone cannot hear my speakers: I use headphones, or a cable")
-        self.apart.setToolTip("Otherwise a built-in microphone starts muted, so that it cannot howl")
+        self.apart = QCheckBox("My microphone cannot hear my speakers")
+        apart = words(
+            "Tick this with headphones, or an instrument by cable. Without it a built-in microphone with speakers "
+            "starts muted, so that nothing howls.",
+            "small",
+        )
+        self.apart.setAccessibleDescription(apart.text())
         self.ports, self.example = ChoiceBox("MIDI keyboard"), ChoiceBox("Example")
         self.example.offer(
             [Offer(example_words(path), path) for path in self._examples], next(iter(self._examples), None)
@@ -53,7 +58,7 @@ class InputStep(QWidget):
         self.midi_why = words("", "dim")
         for key, title, parts in (
             ("card", "An instrument or my voice, through a microphone or interface",
-             (self.card_why, self.input, self.apart)),
+             (self.card_why, self.input, self.apart, apart)),
             ("midi", "A MIDI keyboard", (self.midi_why, self.ports)),
             ("piano", "Nothing at hand: the piano on this screen", ()),
             ("example", "Nothing at all: let an example recording play", (self.example,)),

@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import (
     QLayout,
     QLayoutItem,
     QPushButton,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -29,17 +30,46 @@ def words(text: str = "", role: str = "", *, wrap: bool = True) -> QLabel:
     return label
 
 
+class _PushButton(QPushButton):
+    """A push button whose icon follows theme and size."""
+
+    def __init__(self, text: str, icon_name: str, role: str) -> None:
+        super().__init__(text)
+        self._icon_name, self._token = icon_name, "on_accent" if role == "primary" else "text"
+        if role:
+            self.setProperty("role", role)
+        self.dress()
+        theme.notifier.changed.connect(self.dress)
+
+    def dress(self) -> None:
+        """Draw the icon anew."""
+        if self._icon_name:
+            self.setIcon(icon(self._icon_name, self._token))
+            self.setIconSize(QSize(theme.px(4), theme.px(4)))
+
+
+class Arrow(QToolButton):
+    """A small button with an icon alone; its words are for tool tip and screen reader."""
+
+    def __init__(self, icon_name: str, label: str) -> None:
+        """icon_name: of `gui/icons`."""
+        super().__init__()
+        self._icon_name = icon_name
+        self.setProperty("role", "ghost")
+        self.setAccessibleName(label)
+        self.setToolTip(label)
+        self.dress()
+        theme.notifier.changed.connect(self.dress)
+
+    def dress(self) -> None:
+        """Draw the icon anew."""
+        self.setIcon(icon(self._icon_name))
+        self.setIconSize(QSize(theme.px(4), theme.px(4)))
+
+
 def button(text: str, icon_name: str = "", role: str = "") -> QPushButton:
     """A push button."""
-    made = QPushButton(text)
-    if icon_name:
-        made.setIcon(icon(icon_name, "on_accent" if role == "primary" else "text"))
-        theme.notifier.changed.connect(
-            lambda: made.setIcon(icon(icon_name, "on_accent" if role == "primary" else "text"))
-        )
-    if role:
-        made.setProperty("role", role)
-    return made
+    return _PushButton(text, icon_name, role)
 
 
 class Card(QFrame):

@@ -78,10 +78,15 @@ class DeviceChoice(QWidget):
         card.column.addLayout(form)
         self.gone = words("", "warn")
         self.latency = words("", "dim")
-        self.apart = QCheckBox("My microphone cannot hear my speakers (headphones, or an instrument by cable)")
-        self.apart.setToolTip("Without this a built-in microphone with speakers starts muted, so that it cannot howl")
+        self.apart = QCheckBox("My microphone cannot hear my speakers")
+        apart = words(
+            "True with headphones, or an instrument by cable. Without it a built-in microphone with speakers "
+            "starts muted, so that nothing howls.",
+            "small",
+        )
+        self.apart.setAccessibleDescription(apart.text())
         self.apart.clicked.connect(lambda on: self._change(headphones=bool(on)))
-        for widget in (self.gone, self.latency, self.apart):
+        for widget in (self.gone, self.latency, self.apart, apart):
             card.column.addWidget(widget)
         self.api.chosen.connect(lambda api: self._change(host_api=api, input=None, output=None, output_channel=None))
         self.input.chosen.connect(lambda name: self._change(input=name, input_channel=1))

@@ -50,6 +50,7 @@ class InputLevel(Card):
         self.column.addWidget(self.advice)
         self.column.addWidget(self.guard)
         self.column.addLayout(Flow(self.headphones, self.unmute))
+        self.column.addStretch(1)
         bridge.frame.connect(self._draw)
         bridge.state_changed.connect(self._show_state)
         self._show_state(bridge.state)

@@ -11,11 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QLabel, QToolButton, QWidget
+from PyQt6.QtWidgets import QLabel, QWidget
 
 from gui import theme
-from gui.icon import icon
-from gui.source.arrange import Card, Flow, button, words
+from gui.source.arrange import Arrow, Card, Flow, button, row, words
 from gui.source.midi_wishes import first_midi
 from gui.widgets.piano import VELOCITY_STEP, Piano
 from gui.widgets.piano_keys import SPAN, note_name
@@ -41,17 +40,19 @@ class KeyboardDesk(Card):
         self.setAccessibleName("On-screen keyboard")
         self._bridge, self._memory = bridge, memory
         self.piano = Piano()
-        self.down, self.up = self._arrow("previous", "Octave down (Z)"), self._arrow("next", "Octave up (X)")
-        self.softer, self.louder = self._arrow("previous", "Softer (C)"), self._arrow("next", "Louder (V)")
+        self.down, self.up = Arrow("previous", "Octave down (Z)"), Arrow("next", "Octave up (X)")
+        self.softer, self.louder = Arrow("previous", "Softer (C)"), Arrow("next", "Louder (V)")
         self.octave, self.velocity = self._number(18), self._number(8)
         self.sustain = Toggle("Sustain (Space)")
         self.why, self.mend = words("", "warn", wrap=False), button("")
         self.mend.clicked.connect(self._mend)
-        octave, velocity = words("Octave (Z, X)", "dim", wrap=False), words("Velocity (C, V)", "dim", wrap=False)
         self.line = Flow(
-            octave, self.down, self.octave, self.up, velocity, self.softer, self.velocity, self.louder, self.sustain,
-            self.why, self.mend,
-        )  # fmt: skip
+            self._group("Octave (Z, X)", self.down, self.octave, self.up),
+            self._group("Velocity (C, V)", self.softer, self.velocity, self.louder),
+            self.sustain,
+            self.why,
+            self.mend,
+        )
         self.column.addLayout(self.line)
         self.column.addWidget(self.piano, 1)
         self.piano.note_on.connect(self._note_on)
@@ -73,13 +74,12 @@ class KeyboardDesk(Card):
         self._show_state(bridge.state)
 
     @staticmethod
-    def _arrow(name: str, label: str) -> QToolButton:
-        made = QToolButton()
-        made.setProperty("role", "ghost")
-        made.setIcon(icon(name))
-        theme.notifier.changed.connect(lambda: made.setIcon(icon(name)))
-        made.setAccessibleName(label)
-        made.setToolTip(label)
+    def _group(label: str, *parts: QWidget) -> QWidget:
+        made = QWidget()
+        line = row(words(label, "dim", wrap=False), *parts)
+        line.setContentsMargins(0, 0, theme.px(3), 0)
+        line.setSpacing(theme.px(1))
+        made.setLayout(line)
         return made
 
     @staticmethod
