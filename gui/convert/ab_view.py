@@ -6,8 +6,9 @@
             ░▒▓▒░░▒▓
             0:00   0:05   0:10          the one that is heard is marked; it is the brighter of the two
 
-It draws what `overview` reduced and keeps the drawing, so that a moving cursor costs two thin strips. GUI thread. Over 300 lines
-because hand, keys and picture share one geometry.
+It draws what `overview` reduced and keeps the drawing, so that a moving cursor costs two thin strips. GUI thread.
+
+Over 300 lines because hand, keys and picture share one geometry.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@
 
 What a model has no use for is not shown: no blend without targets, no pitch where it takes spectra, no Griffin-Lim
 where it gives samples. GUI thread; the models are read in the background.
+
+Over 300 lines because each setting is made, shown, remembered and asked for here.
 """
 
 from __future__ import annotations
