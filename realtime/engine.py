@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import os
 import signal
 import sys
@@ -353,6 +354,7 @@ class Engine:
         stream.close()
         self._stream = None
         self._shown.numbers[meters.STATE] = meters.CLOSED
+        self._shown.numbers[meters.FILE_S] = math.nan
 
     def _open_stream(self) -> Stream:
         if self._stream is None:

@@ -174,9 +174,11 @@ class KeptStream:
 
     def panic(self) -> None:
         """End every note and the file, and be silent for a moment, in which what feeds on itself dies away."""
+        if self.settings is None:
+            return
         if not self.waiting:
             self.host.panic()
-        self.settings = replace(self._wanted(), file=None)
+        self.settings = replace(self.settings, file=None)
 
     def record(self, path: Path | None, recorded: RecordedSides | None = None) -> str | None:
         """Begin to record into this new .wav file, or end with None; a sentence when the one that ended has lost.
@@ -300,10 +302,11 @@ class KeptStream:
 
     def _go_back(self, change: str) -> None:
         """What was asked for cannot be had: want again what plays, lest the next restart asks for it too."""
-        before = self._before.pop(change, None)
+        before, wanted = self._before.pop(change, None), self._wanted()
         if before is None:
+            if change == "file":
+                self.settings = replace(wanted, file=None)
             return
-        wanted = self._wanted()
         if change == "model":
             wanted = replace(wanted, model=before.model, controls=before.controls)
         elif change == "file":
@@ -317,8 +320,10 @@ class KeptStream:
         self.running = running
 
     def _note_place(self) -> None:
-        """Keep where the file is, for the engine forgets it."""
+        """Keep what only the engine knows: where the file is, and whether a howl or a controller has muted."""
         now = self.host.snapshot()
+        if now.callbacks:
+            self._muted = now.muted
         if math.isfinite(now.file_s):
             self._file_s = now.file_s
 
@@ -330,7 +335,7 @@ class KeptStream:
             wanted = replace(wanted, record=_free(self._recording.path), recorded=self._recording.recorded)
         if wanted.file is not None and math.isfinite(self._file_s):
             wanted = replace(wanted, file=replace(wanted.file, from_s=self._file_s, in_step=False))
-        return wanted
+        return replace(wanted, muted=self._muted)
 
     def _by_name(self, wanted: StreamSettings) -> StreamSettings:
         """`wanted` with the devices that were found, which "default" may not mean any more."""
@@ -349,10 +354,10 @@ class KeptStream:
         self._adopt(running)
         if self._recording is not None and again.record is not None:
             self._recording = replace(self._recording, path=again.record)
-        # Devices that may howl begin muted; those that were heard before need not.
-        self._muted = self._muted or (running.muted and not same)
-        if self._muted != running.muted:
-            self.host.mute(self._muted)
+        if running.muted and not self._muted and same:
+            self.host.mute(False)  # devices that may howl begin muted; those that were heard before need not
+        else:
+            self._muted = running.muted
         if self.learning is not None and wanted.midi is not None:
             self.host.learn(self.learning)
         return running
@@ -389,7 +394,8 @@ class KeptStream:
     def _try_later(self, error: RetimbreError) -> None:
         self.host.close(_KILL_S)
         for change in tuple(self._before):
-            self._go_back(change)
+            if change != "file":  # which is read once sound runs, and stops nothing
+                self._go_back(change)
         if str(error) != self._obstacle:
             self._obstacle = str(error)
             self._events.append(Event("said", f"Not yet: {error}"))

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from realtime.errors import RetimbreError
+
 T = TypeVar("T")
 
 
@@ -27,6 +29,11 @@ class Loading(Generic[T]):
         try:
             self._results.append(self._work())
         except BaseException as error:  # noqa: BLE001  (raised again by `result`)
+            if isinstance(error, RetimbreError):
+                # Its sentence is all that counts; what its frames hold (a whole file) would stay in a process without
+                # a garbage collector.
+                error.__cause__ = error.__context__ = None
+                error = error.with_traceback(None)
             self._error = error
 
     @property

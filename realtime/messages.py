@@ -108,7 +108,7 @@ class StreamSettings:
     input_channel, output_channel: counted from 1; no output channel: the first two. where: which thread runs the
     model; slack: blocks that a worker may take; None: as measured, and more when it proves too little. before, after:
     plugins around the model. record: a .wav file to be made. headphones: input and output do not hear one another.
-    file: a sound file that plays.
+    file: a sound file that plays. muted: begin in silence.
     """
 
     model: str
@@ -130,6 +130,7 @@ class StreamSettings:
     recorded: RecordedSides = "both"
     headphones: bool = False
     file: PlayedFile | None = None
+    muted: bool = False
 
     def __post_init__(self) -> None:
         low, high = BLOCK_LIMITS

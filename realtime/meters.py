@@ -146,6 +146,10 @@ class Meters:
         self._whole[:] = 0.0
         self.numbers[FILE_S] = math.nan
 
+    def forget_file(self) -> None:
+        """No file plays any more, for an engine that could not say so."""
+        self.numbers[FILE_S] = math.nan
+
     def copy(self) -> NDArray[np.float64]:
         """Everything as it is now, to count from."""
         return self._whole.copy()

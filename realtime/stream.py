@@ -69,7 +69,8 @@ class Stream:
         self.running: Running | None = None
         self._frames = 0
         self._duplex: audio_io.DuplexStream | None = None
-        self._muted = audio_io.may_howl(self._source, self._sink) and not settings.headphones
+        self._may_howl = audio_io.may_howl(self._source, self._sink) and not settings.headphones
+        self._muted = settings.muted or self._may_howl
         self._parted: list[Lane] = []
         try:
             self._racks = self._open_racks(Plugins(settings.before, settings.after))
@@ -391,8 +392,29 @@ class Stream:
             remarks=(),
         )
         self._shown.numbers[meters.SLACK] = lane.slack_samples
-        self.running = replace(running, remarks=_remarks(running, self.settings.block) if remarks else ())
+        self.running = replace(running, remarks=self._remarks(running) if remarks else ())
         return self.running
+
+    def _remarks(self, running: Running) -> tuple[str, ...]:
+        """What the user should know about a stream that runs."""
+        said = []
+        if running.rate_hz != running.model_rate_hz:
+            said.append(
+                f"The card runs at {running.rate_hz} Hz and the model at {running.model_rate_hz} Hz: the sound is "
+                "resampled on the way in and out, and the delay of that is counted below."
+            )
+        if running.block != self.settings.block:
+            said.append(
+                f"The block is {running.block} frames, as {running.host_api} decides, not {self.settings.block}."
+            )
+        if nearly_too_slow(running.model_warm, running.step_samples / running.model_rate_hz):
+            said.append("The model needs nearly all the time there is: expect gaps; a smaller model may help.")
+        if self._may_howl:
+            said.append(
+                f"The output is muted: {running.input!r} and {running.output!r} look like a built-in microphone and "
+                "loudspeaker, which howl together; put on headphones and unmute, or start with --i-use-headphones."
+            )
+        return tuple(said)
 
 
 def _load(model: str, controls: Controls, provider: Any, *, beside_sound: bool) -> _Loaded:
@@ -419,23 +441,3 @@ def _channels(settings: StreamSettings, source: audio_io.Device, sink: audio_io.
             f"{sink.output_channels}: choose one of those."
         )
     return (settings.output_channel - 1,)
-
-
-def _remarks(running: Running, wanted_block: int) -> tuple[str, ...]:
-    """What the user should know about a stream that runs."""
-    said = []
-    if running.rate_hz != running.model_rate_hz:
-        said.append(
-            f"The card runs at {running.rate_hz} Hz and the model at {running.model_rate_hz} Hz: the sound is "
-            "resampled on the way in and out, and the delay of that is counted below."
-        )
-    if running.block != wanted_block:
-        said.append(f"The block is {running.block} frames, as {running.host_api} decides, not {wanted_block}.")
-    if nearly_too_slow(running.model_warm, running.step_samples / running.model_rate_hz):
-        said.append("The model needs nearly all the time there is: expect gaps; a smaller model may help.")
-    if running.muted:
-        said.append(
-            f"The output is muted: {running.input!r} and {running.output!r} look like a built-in microphone and "
-            "loudspeaker, which howl together; put on headphones and unmute, or start with --i-use-headphones."
-        )
-    return tuple(said)

@@ -106,7 +106,13 @@ def live(
     midi_file: Annotated[
         Path | None, typer.Option(help="Play this standard MIDI file instead.", rich_help_panel=_MIDI)
     ] = None,
-    loop: Annotated[bool, typer.Option("--loop", help="Again and again.", rich_help_panel=_MIDI)] = False,
+    input_file: Annotated[
+        Path | None,
+        typer.Option(help="Play this sound file instead of the card's input.", rich_help_panel=_SOUND),
+    ] = None,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="Play the file, sound or MIDI, again and again.", rich_help_panel=_SESSION)
+    ] = False,
     source: Annotated[
         str | None,
         typer.Option(
@@ -152,6 +158,7 @@ def live(
 
     from realtime.live_session import LiveSession
     from realtime.live_view import latency_table, opening_lines
+    from realtime.messages import PlayedFile
     from realtime.presets.library import resolve_preset, resolve_setlist
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while opening; then the session ends in order
@@ -164,6 +171,7 @@ def live(
         "input": input_, "output": output, "host_api": host_api, "input_channel": input_channel,
         "output_channel": output_channel, "block": block, "rate_hz": rate, "slack": slack, "record": record,
         "where": None if run_in is None else parse_where(run_in),
+        "file": None if input_file is None else PlayedFile(input_file, loop=loop),
     }  # fmt: skip
     named = {
         "mix": mix, "transpose_semitones": transpose, "octave": octave, "player_level_db": player_level,

@@ -29,7 +29,7 @@ from realtime.presets.file_name import checked_name, shown
 from realtime.presets.toml_file import only
 
 # Fields of StreamSettings that a preset says elsewhere, or never; the rest is the section [stream].
-NOT_STREAM = ("model", "controls", "before", "after", "midi", "record", "file")
+NOT_STREAM = ("model", "controls", "before", "after", "midi", "record", "file", "muted")
 # Fields of MidiSettings that a preset says elsewhere; the rest is in [midi], with the bindings of the map.
 NOT_MIDI = ("map", "source")
 _SOUNDING = ("mixed",)  # of MidiSettings: a matter of the sound, not of where MIDI comes from
