@@ -18,7 +18,6 @@ from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QListVi
 
 from gui import theme
 from gui.bridge import Bridge
-from gui.icon import icon
 from gui.live_state import LiveState, Notice
 from gui.memory import Memory
 from gui.play.file_playback import FilePlayback
@@ -27,6 +26,7 @@ from gui.play.library_entries import Entry, matching, read_library, tags_of
 from gui.play.library_list import ENTRY_ROLE, EntriesModel, EntryDelegate
 from gui.play.model_column import entry_of
 from gui.play.model_facts import ModelFacts
+from gui.play.pictures import set_icon
 from gui.widgets.notice_bar import NoticeBar
 
 
@@ -58,7 +58,8 @@ class Library(QWidget):
         self.model = EntriesModel(self)
         self.list = QListView()
         self.list.setModel(self.model)
-        self.list.setItemDelegate(EntryDelegate(self.list))
+        self._delegate = EntryDelegate(self.list)
+        self.list.setItemDelegate(self._delegate)
         self.list.setAccessibleName("Models")
         self.list.setMouseTracking(True)
         self.list.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
@@ -200,6 +201,7 @@ class Library(QWidget):
     def showEvent(self, a0: QShowEvent | None) -> None:  # noqa: N802
         """What was put into the folders meanwhile is found."""
         super().showEvent(a0)
+        self._delegate.ratio = self.devicePixelRatioF()
         self.reload()
         self.search.setFocus()
 
@@ -214,9 +216,8 @@ class Library(QWidget):
             super().keyPressEvent(a0)
 
     def _dress(self) -> None:
-        self.back.setIcon(icon("previous"))
-        self.import_file.setIcon(icon("download"))
-        self.import_folder.setIcon(icon("folder"))
+        for button, name in ((self.back, "previous"), (self.import_file, "download"), (self.import_folder, "folder")):
+            set_icon(button, name)
 
     # what one does with models
 

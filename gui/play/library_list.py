@@ -17,7 +17,7 @@ from PyQt6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 from gui import theme
 from gui.icon import pixmap
 from gui.play.library_entries import Entry
-from gui.play.model_column import paint_picture
+from gui.play.pictures import paint_picture
 
 ENTRY_ROLE = Qt.ItemDataRole.UserRole + 1
 PLAYING_ROLE = Qt.ItemDataRole.UserRole + 2
@@ -85,6 +85,9 @@ def line_of(entry: Entry) -> str:
 class EntryDelegate(QStyledItemDelegate):
     """Draws one row."""
 
+    ratio = 1.0
+    """Pixels of the screen per logical pixel."""
+
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:  # noqa: N802
         """A picture's height and its margins."""
         return QSize(theme.px(60), theme.px(18))
@@ -105,8 +108,7 @@ class EntryDelegate(QStyledItemDelegate):
         picture = QRectF(rect.left() + 3 * unit, rect.top() + 2 * unit, 18 * unit, 14 * unit)
         paint_picture(painter, picture, entry.picture)
         if not entry.playable:
-            view = option.widget
-            mark = pixmap("warning", 6 * unit, "warn", view.devicePixelRatioF() if view else 1.0)
+            mark = pixmap("warning", 6 * unit, "warn", self.ratio)
             painter.drawPixmap(round(picture.center().x()) - 3 * unit, round(picture.center().y()) - 3 * unit, mark)
         left = round(picture.right()) + 3 * unit
         right = rect.right() - 3 * unit

@@ -104,7 +104,6 @@ class LoadView(QWidget):
         self._frames = 0
         self.now, self.mostly, self.longest = TimeBar("Now"), TimeBar("99 of 100 blocks"), TimeBar("Longest")
         self.deadline, self.summary = QLabel(), QLabel()
-        self.deadline.setWordWrap(True)
         theme.set_role(self.deadline, "dim")
         theme.set_role(self.summary, "strong")
         self.list = QListWidget()
@@ -113,7 +112,7 @@ class LoadView(QWidget):
         self.save = QPushButton("Save the log")
         self.save.clicked.connect(self._ask_where)
         bars = QVBoxLayout()
-        bars.setSpacing(theme.px(2))
+        bars.setSpacing(theme.px(1))
         for bar in (self.now, self.mostly, self.longest):
             bars.addWidget(bar)
         bars.addWidget(self.deadline)
@@ -143,7 +142,7 @@ class LoadView(QWidget):
         self.now.set_times(now.load * there_ms, there_ms)
         self.mostly.set_times(now.callback.p99_us / 1000.0, there_ms)
         self.longest.set_times(now.callback.max_us / 1000.0, there_ms)
-        text = f"Each block of {now.block} samples has {there_ms:.2f} ms. What takes longer is heard as a crackle."
+        text = f"Each block of {now.block} samples has {there_ms:.2f} ms."
         if text != self.deadline.text():
             self.deadline.setText(text)
         self._show_new()
@@ -154,7 +153,7 @@ class LoadView(QWidget):
         self._frames = 0
         for bar in (self.now, self.mostly, self.longest):
             bar.set_times(0.0, 0.0)
-        self.deadline.setText("Turn the sound on to see how much of its time it needs.")
+        self.deadline.setText("Turn the sound on to see this.")
         self._show_new()
 
     def _show_new(self) -> None:

@@ -14,11 +14,11 @@ from PyQt6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButto
 
 from gui import theme
 from gui.bridge import Bridge
-from gui.icon import icon
 from gui.live_state import Notice
 from gui.play.card_view import Card, CardView, read_card
 from gui.play.file_playback import FilePlayback
 from gui.play.library_entries import Entry
+from gui.play.pictures import set_icon
 from gui.play.preview_sound import Heard, preview_file
 from gui.play.reveal import reveal
 from realtime.manifest import Target
@@ -158,7 +158,7 @@ class ModelFacts(QFrame):
         for heard, button, words in sides:
             playing = heard in self._previews and self._previews[heard] == self._playback.path
             button.setText("Stop" if playing else words)
-            button.setIcon(icon("stop" if playing else "play"))
+            set_icon(button, "stop" if playing else "play")
 
     def _reveal(self) -> None:
         if self._entry is not None and not reveal(self._entry.folder):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PyQt6.QtWidgets import (
     QAbstractItemView,
@@ -28,11 +28,11 @@ from PyQt6.QtWidgets import (
 
 from gui import theme
 from gui.bridge import Bridge
-from gui.icon import icon
 from gui.live_state import LiveState, Notice
 from gui.memory import Memory
 from gui.play.file_playback import FilePlayback
 from gui.play.import_model import Removed, bring_back, remove
+from gui.play.pictures import set_icon
 from gui.play.reveal import reveal
 from gui.play.take_list import TAKE_ROLE, TakeDelegate, TakesModel
 from gui.play.take_store import Take, clock, read_takes, renamed
@@ -46,8 +46,6 @@ _MOST_REMEMBERED = 500
 
 class RecordColumn(QFrame):
     """The button and the takes."""
-
-    noticed = pyqtSignal(object)
 
     def __init__(self, bridge: Bridge, memory: Memory, playback: FilePlayback, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -137,11 +135,10 @@ class RecordColumn(QFrame):
 
     def _dress(self) -> None:
         recording = self._bridge.state.recording is not None
-        self.record.setIcon(icon("stop" if recording else "record", "bad"))
-        self.record.setIconSize(QSize(theme.px(5), theme.px(5)))
-        self.reveal.setIcon(icon("folder"))
-        self.delete.setIcon(icon("remove"))
-        self._show_playing()
+        set_icon(self.record, "stop" if recording else "record", "bad")
+        set_icon(self.reveal, "folder")
+        set_icon(self.delete, "remove")
+        set_icon(self.play, "stop" if self.play.text() == "Stop" else "play")
 
     # recording
 
@@ -160,7 +157,7 @@ class RecordColumn(QFrame):
         words = "Stop" if recording else "Record"
         if words != self.record.text():
             self.record.setText(words)
-            self.record.setIcon(icon("stop" if recording else "record", "bad"))
+            set_icon(self.record, "stop" if recording else "record", "bad")
         self.sides.setEnabled(not recording)
         if not recording:
             where = "Turn the sound on to record." if state.power != "on" else f"Takes go to {self._folder_words()}."
@@ -255,7 +252,7 @@ class RecordColumn(QFrame):
         words = "Stop" if playing else "Play"
         if words != self.play.text() or self.play.icon().isNull():
             self.play.setText(words)
-        self.play.setIcon(icon("stop" if playing else "play"))
+            set_icon(self.play, "stop" if playing else "play")
 
     def _play(self) -> None:
         take = self.current()

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QWidget
 
 from realtime.audio_file import write_audio
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from gui.play.play_panel import PlayPanel
 
 LONG_MS = 60_000
+
+
+def click(widget: QWidget) -> None:
+    """Press the left button in the middle of a widget."""
+    QTest.mouseClick(widget, Qt.MouseButton.LeftButton)  # type: ignore[call-overload]  # the stubs miss that it is static
 
 
 def playing_model(bridge: Bridge) -> str:
@@ -65,7 +71,7 @@ def test_play_is_heard_seen_blended_recorded_and_played_back(
 ) -> None:
     """Power, a note, meters, pitch, blend, a take in the list that is a valid file, and the take heard again."""
     bridge = voice._bridge
-    QTest.mouseClick(voice.strip.power, Qt.MouseButton.LeftButton)
+    click(voice.strip.power)
     assert voice.strip.words.text() == "Starting…"
     qtbot.waitUntil(lambda: voice.strip.words.text() == "You are playing", timeout=LONG_MS)
     assert voice.latency.bar.parts and "ms from your instrument" in voice.latency.total.text()
@@ -83,14 +89,14 @@ def test_play_is_heard_seen_blended_recorded_and_played_back(
     qtbot.waitUntil(lambda: "2.67 ms" in voice.load.deadline.text())
 
     names = bridge.state.targets
-    QTest.keyClick(voice.model.blend.pad, "2")
+    QTest.keyClick(voice.model.blend.pad, "2")  # type: ignore[call-overload]  # the stubs miss that it is static
     assert names[int(np.argmax(bridge.controls.target or ()))] == "cello"
     qtbot.waitUntil(lambda: heard_target(bridge) == "cello")
 
-    QTest.mouseClick(voice.record.record, Qt.MouseButton.LeftButton)
+    click(voice.record.record)
     qtbot.waitUntil(lambda: "Recording  0:01" in voice.record.time.text(), timeout=LONG_MS)
     assert voice.record.record.text() == "Stop"
-    QTest.mouseClick(voice.record.record, Qt.MouseButton.LeftButton)
+    click(voice.record.record)
     qtbot.waitUntil(lambda: len(voice.record.model.takes) == 1, timeout=LONG_MS)
     take = voice.record.current()
     assert take is not None and not take.problem and take.recorded == "dry + wet"
@@ -99,7 +105,7 @@ def test_play_is_heard_seen_blended_recorded_and_played_back(
     assert sound.shape[1] >= 2 and np.abs(sound).max(axis=0).min() > 0.01
 
     bridge.stop_file()
-    QTest.mouseClick(voice.record.play, Qt.MouseButton.LeftButton)
+    click(voice.record.play)
     assert voice.record.play.text() == "Stop"
     qtbot.waitUntil(lambda: voice.playback.seconds > 0.2, timeout=LONG_MS)
     qtbot.waitUntil(lambda: voice.playback.path is None, timeout=LONG_MS)
@@ -120,7 +126,7 @@ def test_the_old_model_plays_until_the_new_one_is_in_and_a_bad_one_says_why(
     qtbot.waitUntil(lambda: voice.library.facts.title.text() == "Identity")
     details: list[str] = []
     bridge.state_changed.connect(lambda _: details.append(voice.model.detail.text()))
-    QTest.mouseClick(voice.library.facts.play, Qt.MouseButton.LeftButton)
+    click(voice.library.facts.play)
     assert voice.pages.currentIndex() == 0
     qtbot.waitUntil(lambda: playing_model(bridge) == "identity", timeout=LONG_MS)
     assert any("Voice plays on until it is in" in text for text in details)
@@ -141,10 +147,10 @@ def test_a_preview_is_heard_while_the_power_is_off(voice: PlayPanel, qtbot: QtBo
     voice.show_library()
     voice.library.search.setText("voice")
     qtbot.waitUntil(lambda: voice.library.facts.title.text() == "Voice")
-    QTest.mouseClick(voice.library.facts.after, Qt.MouseButton.LeftButton)
+    click(voice.library.facts.after)
     qtbot.waitUntil(lambda: voice.library.facts.after.text() == "Stop", timeout=LONG_MS)
     qtbot.waitUntil(lambda: voice.playback.seconds > 0.1, timeout=LONG_MS)
-    QTest.mouseClick(voice.library.facts.after, Qt.MouseButton.LeftButton)
+    click(voice.library.facts.after)
     assert voice.library.facts.after.text() == "Hear what came out" and voice.playback.path is None
     qtbot.waitUntil(lambda: voice._bridge.state.power == "off", timeout=LONG_MS)
 
@@ -156,7 +162,7 @@ def test_a_measured_loop_is_told_beside_the_bar(voice: PlayPanel, qtbot: QtBot) 
     bridge.set_power(True)
     qtbot.waitUntil(lambda: bridge.state.power == "on", timeout=LONG_MS)
     voice.show_details("latency")
-    QTest.mouseClick(voice.latency.measure, Qt.MouseButton.LeftButton)
+    click(voice.latency.measure)
     assert not voice.latency.measure.isEnabled()
     qtbot.waitUntil(lambda: voice.latency.measured.text().startswith("Measured:"), timeout=LONG_MS)
     assert "50 of 50 clicks" in voice.latency.measured.text()
