@@ -63,7 +63,7 @@ class BlendPad(QWidget):
     def set_weights(self, weights: Sequence[float]) -> None:
         """Show a mixture from elsewhere; says nothing. One of another length is ignored."""
         total = float(sum(weights))
-        if len(weights) != len(self._names) or total <= 0:
+        if len(weights) != len(self._names) or (self._names and total <= 0):
             return
         scaled = tuple(float(weight) / total for weight in weights)
         if scaled == self._weights:

@@ -50,7 +50,7 @@ class Peaks:
             return found
         coarse = (edges[1] - edges[0]) >= 2 * BLOCK
         unit, total = (BLOCK, self._low.size) if coarse else (1, self.samples)
-        places = np.floor(edges / unit).astype(np.int64)
+        places = np.floor(edges / unit + 1e-6).astype(np.int64)  # seconds times rate may miss a whole by a hair
         inside = (places[:-1] < total) & (places[:-1] >= 0)
         begins = places[:-1][inside]
         if not begins.size:
