@@ -33,6 +33,7 @@ class FileSource(QWidget):
     """The third page of the Source panel; `chosen` says each file that could be read."""
 
     chosen = pyqtSignal(object)
+    playing_changed = pyqtSignal(bool)
 
     def __init__(self, bridge: Bridge, memory: Memory, parent: QWidget | None = None) -> None:
         """memory: keeps the last file, its folder and the loop."""
@@ -220,6 +221,7 @@ class FileSource(QWidget):
                 self.view.set_cursor(math.nan)
                 self._show_clock(self._from_s)
             self._show_state(self._bridge.state)
+            self.playing_changed.emit(playing)
 
     def _draw(self, snapshot: Snapshot) -> None:
         file = self._bridge.state.settings.file

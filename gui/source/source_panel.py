@@ -178,6 +178,7 @@ class SourcePanel(QWidget):
 
             self.file = FileSource(self._bridge, self._memory)
             self.file.chosen.connect(lambda _sound: self._show_state(self._bridge.state))
+            self.file.playing_changed.connect(lambda _on: self._show_state(self._bridge.state))
             self._fill("file", self.file)
 
     def _fill(self, key: str, *widgets: QWidget) -> None:

@@ -1,0 +1,102 @@
+"""The Source panel on a real JACK server: keys sound, a server that dies is shown, files and real MIDI arrive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtTest import QTest
+
+from gui.source.source_panel import SourcePanel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytestqt.qtbot import QtBot
+
+    from gui.bridge import Bridge
+    from gui.memory import Memory
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+WAIT = {"timeout": 20_000}
+
+
+@pytest.fixture
+def panel(bridge: Bridge, memory: Memory, qtbot: QtBot) -> SourcePanel:
+    """The panel of a stream that runs from JACK's loopback to it."""
+    made = SourcePanel(bridge, memory)
+    qtbot.addWidget(made)
+    made.resize(1180, 580)
+    bridge.set_watched(True)
+    made.show()
+    made.activateWindow()
+    return made
+
+
+def test_a_computer_key_sounds_and_stops(panel: SourcePanel, bridge: Bridge, qtbot: QtBot) -> None:
+    """A key that is pressed on the piano is heard at the engine's output, and ends when the piano is left."""
+    panel.kinds.buttons["midi"].click()
+    qtbot.waitUntil(lambda: bridge.state.settings.midi is not None, **WAIT)
+    keyboard = panel.keyboard
+    assert keyboard is not None
+    assert panel.sound is not None
+    panel.sound.kind.choose("oscillator")  # which sounds as long as its key is down
+    qtbot.waitUntil(lambda: _kind(bridge) == "oscillator", **WAIT)
+    qtbot.waitUntil(lambda: not bridge.state.busy and bridge.snapshot().output_rms < 1e-4, **WAIT)
+    keyboard.piano.setFocus()
+    QTest.keyPress(keyboard.piano, Qt.Key.Key_A)
+    qtbot.waitUntil(lambda: bridge.snapshot().output_rms > 0.01, **WAIT)
+    qtbot.waitUntil(lambda: "Sound arrives" in panel.level.verdict.text(), **WAIT)
+    panel.hide()
+    qtbot.waitUntil(lambda: bridge.snapshot().output_rms < 1e-4, **WAIT)
+
+
+def _kind(bridge: Bridge) -> str:
+    midi = bridge.state.settings.midi
+    return "" if midi is None or midi.source is None else midi.source.kind
+
+
+def test_a_file_plays_into_the_model(panel: SourcePanel, bridge: Bridge, qtbot: QtBot) -> None:
+    """A file in place of the instrument is heard, its cursor moves, and Stop brings the instrument back."""
+    panel.kinds.buttons["file"].click()
+    file = panel.file
+    assert file is not None
+    file.use(EXAMPLES / "greensleeves-oboe.flac")
+    qtbot.waitUntil(file.play.isEnabled, **WAIT)
+    QTest.mouseClick(file.play, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: file.playing and bridge.snapshot().output_rms > 0.01, **WAIT)
+    qtbot.waitUntil(lambda: panel.kinds.buttons["file"].used, **WAIT)
+    file.jump(9.0)
+    qtbot.waitUntil(lambda: bridge.snapshot().file_s > 9.0, **WAIT)
+    QTest.mouseClick(file.stop, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not file.playing and panel.kinds.buttons["card"].used, **WAIT)
+
+
+def test_a_sound_server_that_dies_is_shown_as_gone(
+    panel: SourcePanel, bridge: Bridge, qtbot: QtBot, jack_server: Callable[..., Any]
+) -> None:
+    """When the chosen device vanishes the panel says that it is not connected, and goes on when it is back."""
+    devices = panel.devices
+    assert devices is not None
+    qtbot.waitUntil(lambda: "loopback" in [offer.value for offer in devices.input.offers], **WAIT)
+    # Another server takes the place of the one that the engine plays on: only its name is known afterwards.
+    running = bridge.state.running
+    assert running is not None
+    _servers(jack_server)[-1].kill()
+    qtbot.waitUntil(lambda: bridge.state.power == "waiting", **WAIT)
+    qtbot.waitUntil(lambda: "not connected" in devices.input.currentText(), **WAIT)
+    assert devices.gone.isVisible()
+    assert "loopback is not connected" in devices.gone.text()
+    assert "gone" in panel.level.verdict.text()
+    jack_server(period=128, sample_rate=48_000)
+    qtbot.waitUntil(lambda: bridge.state.power == "on", **WAIT)
+    qtbot.waitUntil(lambda: not devices.gone.isVisible(), **WAIT)
+
+
+def _servers(start: Callable[..., Any]) -> list[Any]:
+    """The servers that the fixture has started."""
+    cells = dict(zip(start.__code__.co_freevars, start.__closure__ or (), strict=True))
+    found: list[Any] = cells["servers"].cell_contents
+    return found
