@@ -25,16 +25,12 @@ from PyQt6.QtGui import (
     QDragLeaveEvent,
     QDropEvent,
     QKeySequence,
-    QPainter,
-    QPaintEvent,
-    QPen,
     QResizeEvent,
     QShortcut,
     QShowEvent,
 )
 from PyQt6.QtWidgets import (
     QBoxLayout,
-    QFileDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -52,7 +48,9 @@ from gui import show_file, theme
 from gui.bridge import Bridge
 from gui.convert.compare import Compare
 from gui.convert.converter import Converter
-from gui.convert.find_sounds import UNDERSTOOD, Found, duration_s, find_sounds
+from gui.convert.drop_veil import DropVeil
+from gui.convert.find_sounds import Found
+from gui.convert.intake import Intake
 from gui.convert.job import Job
 from gui.convert.queue_model import QueueModel
 from gui.convert.queue_view import QueueView, next_step
@@ -64,7 +62,6 @@ from gui.memory import Memory
 from gui.widgets.empty_state import EmptyState
 from gui.widgets.notice_bar import NoticeBar
 
-_PROBED_AT_ONCE = 32
 _PROGRESS_MS = 250
 _NARROW_UNITS = 200
 _ANY_WIDTH = 16_777_215
@@ -88,6 +85,7 @@ class ConvertPanel(QWidget):
         self.converter = Converter(
             bridge.in_background, at_once=max(1, min(4, (os.cpu_count() or 2) // 2)), parent=self
         )
+        self._intake = Intake(bridge, memory, self)
         self.notices = NoticeBar()
         self.empty = EmptyState(
             "convert",
@@ -107,7 +105,7 @@ class ConvertPanel(QWidget):
     def add_paths(self, paths: Sequence[Path]) -> None:
         """Put files, and what lies in folders, into the queue."""
         self.notices.clear()
-        self._bridge.in_background(lambda: find_sounds(paths), self._take, self._warn)
+        self._intake.look(paths)
 
     def _take(self, found: Found) -> None:
         known = {job.source for job in self.queue.jobs if job.state == "ready"}
@@ -118,40 +116,8 @@ class ConvertPanel(QWidget):
             self._warn(found.problems[0] + more)
         if jobs and self.view.current_job() is None:
             self.view.choose(jobs[0])
-        self._probe(jobs)
+        self._intake.measure(jobs)
         self._show_state()
-
-    def _probe(self, jobs: list[Job]) -> None:
-        """Find out how long they are, a few at a time, so that other work comes between."""
-        if not jobs:
-            return
-        now, later = jobs[:_PROBED_AT_ONCE], jobs[_PROBED_AT_ONCE:]
-
-        def show(lengths: list[float | None]) -> None:
-            for job, length in zip(now, lengths, strict=True):
-                if length is not None:
-                    job.seconds = length
-                    self.queue.touch(job)
-            self._probe(later)
-
-        self._bridge.in_background(lambda: [duration_s(job.source) for job in now], show)
-
-    def choose_files(self) -> None:
-        """Ask for files."""
-        kinds = " ".join(f"*{suffix}" for suffix in sorted(UNDERSTOOD))
-        start = str(self._memory.get("convert.from", Path.home()))
-        chosen, _ = QFileDialog.getOpenFileNames(self, "Files to convert", start, f"Sound and MIDI ({kinds})")
-        if chosen:
-            self._memory.set("convert.from", Path(chosen[0]).parent)
-            self.add_paths([Path(name) for name in chosen])
-
-    def choose_folder(self) -> None:
-        """Ask for a folder."""
-        start = str(self._memory.get("convert.from", Path.home()))
-        chosen = QFileDialog.getExistingDirectory(self, "A folder to convert", start)
-        if chosen:
-            self._memory.set("convert.from", Path(chosen))
-            self.add_paths([Path(chosen)])
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:  # noqa: N802
         """Take files from elsewhere."""
@@ -310,7 +276,7 @@ class ConvertPanel(QWidget):
         self.progress.setAccessibleName("Progress of all files")
         self.left = QLabel()
         theme.set_role(self.left, "dim")
-        self._veil = _DropVeil(self)
+        self._veil = DropVeil(self)
         self._veil.hide()
 
     def _lay_out(self) -> None:
@@ -399,9 +365,13 @@ class ConvertPanel(QWidget):
             (self._rows if narrow else self._column).addWidget(self._foot)
 
     def _connect(self) -> None:
-        self.empty.acted.connect(self.choose_files)
-        self.add_files.clicked.connect(self.choose_files)
-        self.add_folder.clicked.connect(self.choose_folder)
+        self._intake.found.connect(self._take)
+        self._intake.measured.connect(self.queue.touch)
+        self._intake.chosen.connect(self.add_paths)
+        self._intake.cannot.connect(self._warn)
+        self.empty.acted.connect(self._intake.choose_files)
+        self.add_files.clicked.connect(self._intake.choose_files)
+        self.add_folder.clicked.connect(self._intake.choose_folder)
         self.clear_button.clicked.connect(self.clear_finished)
         self.convert_button.clicked.connect(self.convert)
         self.cancel_button.clicked.connect(self.cancel_all)
@@ -419,7 +389,7 @@ class ConvertPanel(QWidget):
         self._pace = QTimer(self)
         self._pace.setInterval(_PROGRESS_MS)
         self._pace.timeout.connect(self._show_progress)
-        for keys, act in (("Ctrl+Return", self.convert), ("Ctrl+O", self.choose_files)):
+        for keys, act in (("Ctrl+Return", self.convert), ("Ctrl+O", self._intake.choose_files)):
             shortcut = QShortcut(QKeySequence(keys), self)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(act)
@@ -519,26 +489,6 @@ class ConvertPanel(QWidget):
         foot.setContentsMargins(*[theme.px(3)] * 4)
         self.splitter.setHandleWidth(theme.px(1))
         self._fit()
-
-
-class _DropVeil(QWidget):
-    """Says, while files hang over the panel, that they can be let go."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
-        """A frame and a word."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.fillRect(self.rect(), theme.color("background", 0.85))
-        painter.setPen(QPen(theme.color("accent"), theme.px(0.5), Qt.PenStyle.DashLine))
-        edge = theme.px(3)
-        painter.drawRoundedRect(self.rect().adjusted(edge, edge, -edge, -edge), edge, edge)
-        painter.setPen(theme.color("text"))
-        painter.setFont(theme.font("title"))
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "Let go to add them")
 
 
 def _files(count: int) -> str:

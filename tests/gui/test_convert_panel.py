@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import soundfile
+from PyQt6.QtTest import QTest
 
 if TYPE_CHECKING:
     from PyQt6.QtWidgets import QWidget
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gui.memory import Memory
 
 RATE = 48_000
+HANDS: Any = QTest  # its stubs take static methods for methods
 LONG_S = 60_000
 
 
@@ -107,7 +109,7 @@ def test_a_file_comes_back_as_it_went_with_identity(
     choose_model(panel, "identity")
     source = sound("a.wav")
     (job,) = add(qtbot, panel, source)
-    qtbot.mouseClick(panel.convert_button, left())
+    HANDS.mouseClick(panel.convert_button, left())
     qtbot.waitUntil(ended(panel), timeout=LONG_S)
     assert (job.state, job.sentence, job.result) == ("done", "", tmp_path / "out" / "a (identity).wav")
     was, now = soundfile.read(source)[0], soundfile.read(job.result)[0]
@@ -190,7 +192,7 @@ def test_a_broken_file_stops_no_other_and_is_tried_again(
     panel.view.scrollTo(index)
     viewport = panel.view.viewport()
     assert viewport is not None
-    qtbot.mouseClick(viewport, left(), pos=button_of(panel.view.visualRect(index)).center())
+    HANDS.mouseClick(viewport, left(), pos=button_of(panel.view.visualRect(index)).center())
     qtbot.waitUntil(lambda: bad.state == "done", timeout=LONG_S)
 
 
@@ -227,7 +229,7 @@ def test_cancelling_all_leaves_what_is_done_and_nothing_else(
     qtbot.waitUntil(lambda: second.state == "running", timeout=LONG_S)
     process = panel.converter._batches[0].process.processId()
     assert os.getpriority(os.PRIO_PROCESS, process) == 10
-    qtbot.mouseClick(panel.cancel_button, left())
+    HANDS.mouseClick(panel.cancel_button, left())
     qtbot.waitUntil(ended(panel), timeout=LONG_S)
     assert (first.state, second.state) == ("done", "cancelled")
     qtbot.waitUntil(lambda: [path.name for path in (tmp_path / "out").iterdir()] == ["a (violin).wav"])
@@ -347,10 +349,24 @@ def test_keys_reach_everything_and_screen_readers_hear_rows(
     panel.view.setFocus()
     qtbot.waitUntil(panel.view.hasFocus, timeout=5000)
     panel.view.choose(other)
-    qtbot.keyClick(panel.view, Qt.Key.Key_Delete)
+    HANDS.keyClick(panel.view, Qt.Key.Key_Delete)
     assert panel.queue.jobs == [job]
     panel.view.choose(job)
-    qtbot.keyClick(panel.view, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    HANDS.keyClick(panel.view, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: job.state == "done", timeout=LONG_S)
     spoken = panel.queue.data(panel.queue.index(0), Qt.ItemDataRole.AccessibleTextRole)
     assert spoken == "a.wav, a (identity).wav"
+
+
+def test_the_end_of_the_app_ends_the_converter(
+    qtbot: QtBot, panel: ConvertPanel, sound: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Closing leaves no process and nothing half-made behind."""
+    choose_model(panel, "voice")
+    (job,) = add(qtbot, panel, sound("a.wav", 20.0))
+    panel.convert()
+    qtbot.waitUntil(lambda: job.state == "running", timeout=LONG_S)
+    process = panel.converter._batches[0].process.processId()
+    panel.converter.close()
+    assert not Path(f"/proc/{process}").exists()
+    assert not list((tmp_path / "out").iterdir())
