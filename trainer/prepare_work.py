@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -21,7 +23,8 @@ def map_processes(
         yield from ((number, function(*job)) for number, job in enumerate(jobs))
         return
     # spawn: a forked child would inherit the locks of whatever threads the caller runs
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         futures = {pool.submit(function, *job): number for number, job in enumerate(jobs)}
         try:
             for future in as_completed(futures):
@@ -29,6 +32,19 @@ def map_processes(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _end_with_parent() -> None:
+    """In a worker: end when the process that started it is gone, which a killed one cannot ask for."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
 def read_progress(out: Path) -> dict[str, dict[str, Any]]:

@@ -38,7 +38,7 @@ class StateFile:
         self._folder, self._active = folder, active
         self._path, self._stop = folder / "state.json", folder / STOP_FILE
         self._values: dict[str, Any] = {}
-        self._written = 0.0
+        self._paced = 0.0  # when `running` last wrote
         self._pace: deque[tuple[float, int]] = deque()
 
     @contextlib.contextmanager
@@ -80,8 +80,9 @@ class StateFile:
         while len(self._pace) > 2 and now - self._pace[0][0] > _PACE_SECONDS:
             self._pace.popleft()
         steps = int(self._values.get("steps", step))
-        if now - self._written < _WRITE_SECONDS and step != steps:
+        if now - self._paced < _WRITE_SECONDS and step != steps:
             return
+        self._paced = now
         began, first = self._pace[0]
         each = (now - began) / (step - first) if step > first else None
         left = None if each is None else round(each * max(0, steps - step), 1)
@@ -99,7 +100,6 @@ class StateFile:
         """Put `changes` into the file; a file that cannot be written does not end a training."""
         if not self._active:
             return
-        self._written = time.monotonic()
         self._values |= changes | {"updated": round(time.time(), 3)}
         beside = self._path.with_suffix(".tmp")
         with contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -43,7 +44,7 @@ class Setting:
         """What was typed as a value of this setting. Raises ConfigError with a sentence."""
         try:
             value = self._converted(text.strip())
-        except ValueError:
+        except (ValueError, StopIteration):
             wanted = {"int": "a whole number", "float": "a number"}.get(self.kind, "one of the choices")
             raise ConfigError(f"{self.title} is {text!r}, but it must be {wanted}.") from None
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -63,7 +64,10 @@ class Setting:
         if self.kind == "int":
             return int(text)
         if self.kind == "float":
-            return float(text)
+            value = float(text)
+            if not math.isfinite(value):
+                raise ValueError(text)
+            return value
         if self.kind == "choice":
             return next(choice for choice in self.choices if str(choice) == text)
         if self.kind == "list":
@@ -128,6 +132,8 @@ class Recipe:
 
 def rough_time(seconds: float) -> str:
     """A length of time as one says it: "about 40 minutes"."""
+    if seconds < 45:
+        return "less than a minute"
     if seconds < 90:
         return "about a minute"
     if seconds < 55 * 60:
@@ -135,9 +141,8 @@ def rough_time(seconds: float) -> str:
         return f"about {round(minutes) if minutes < 10 else 5 * round(minutes / 5)} minutes"
     hours = seconds / 3600
     if hours < 36:
-        return (
-            "about an hour" if hours < 1.3 else f"about {hours:.1f} hours" if hours < 3 else f"about {hours:.0f} hours"
-        )
+        shown = round(2 * hours) / 2 if hours < 3 else round(hours)
+        return "about an hour" if shown <= 1 else f"about {shown:g} hours"
     return f"about {hours / 24:.0f} days"
 
 

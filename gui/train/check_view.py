@@ -28,6 +28,7 @@ from PyQt6.QtWidgets import (
 
 from gui import theme
 from gui.icon import icon
+from gui.train.asking import ask
 from gui.train.catalogue import minutes_words
 from gui.train.listening import Listening
 from gui.widgets.waveform import WaveformView
@@ -202,7 +203,7 @@ class CheckView(QWidget):
                 self.wave.set_sound(*sound, checked.words)
                 self.wave.set_marks(checked.marks())
 
-        self._bridge.in_background(lambda: read_sound(checked.path), draw)
+        ask(self, self._bridge, lambda: read_sound(checked.path), draw)
 
     def _toggle(self) -> None:
         checked = self._current()

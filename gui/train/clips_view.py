@@ -28,6 +28,7 @@ from PyQt6.QtWidgets import (
 
 from gui import theme
 from gui.icon import icon
+from gui.train.asking import ask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -201,7 +202,7 @@ class ClipsView(QWidget):
             if now is not None and now.picture == path:
                 self.pictures[part].set_image(self._images[path])
 
-        self._bridge.in_background(lambda: _read_image(path), keep)
+        ask(self, self._bridge, lambda: _read_image(path), keep)
 
     def _play(self, part: str) -> None:
         clip = self.file(part)

@@ -31,7 +31,9 @@ class JsonCommand(QObject):
         self._error = ""
         self._stopped = False
         self._finished = False
-        self._process = QProcess(self)
+        # No child of this object: Qt warns when it deletes a process that runs, and so would a window that is closed.
+        process = self._process = QProcess()
+        self.destroyed.connect(lambda: _end_process(process))
         environment = QProcessEnvironment.systemEnvironment()
         for name, value in (("PYTHONUNBUFFERED", "1"), ("NO_COLOR", "1"), ("PYTHONIOENCODING", "utf-8")):
             environment.insert(name, value)
@@ -63,9 +65,7 @@ class JsonCommand(QObject):
         """End the command now and say nothing any more."""
         self.blockSignals(True)
         self._turn.stop()
-        if self._process.state() != QProcess.ProcessState.NotRunning:
-            self._process.kill()
-            self._process.waitForFinished(2000)
+        _end_process(self._process)
 
     def _read(self) -> None:
         *whole, self._rest = (self._rest + _bytes(self._process.readAllStandardOutput())).split(b"\n")
@@ -112,6 +112,12 @@ class JsonCommand(QObject):
         ours = [line.removeprefix("retimbre: ") for line in lines if line.startswith("retimbre: ")]
         said = ours[-1] if ours else (lines[-1] if lines else "The command ended without a word")
         return said[0].upper() + said[1:] + ("" if said[-1] in ".!?" else ".")
+
+
+def _end_process(process: QProcess) -> None:
+    if process.state() != QProcess.ProcessState.NotRunning:
+        process.kill()
+        process.waitForFinished(2000)
 
 
 def _bytes(data: QByteArray) -> bytes:

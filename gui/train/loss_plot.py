@@ -157,8 +157,8 @@ class LossPlot(QWidget):
 
     def _write_legend(self, painter: QPainter, _dim: str) -> None:
         top = QRectF(theme.px(2), 0, self.width() - theme.px(4), theme.px(6))
-        painter.setPen(theme.color("text"))
         chosen = self._near(self._chosen)
+        painter.setPen(theme.color("text" if chosen else "accent"))
         painter.drawText(
             top, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, chosen or "● unseen recordings"
         )

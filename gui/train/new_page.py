@@ -16,6 +16,7 @@ from gui import theme
 from gui.icon import icon
 from gui.own_command import own_command
 from gui.train import run_process
+from gui.train.asking import ask
 from gui.train.catalogue import Recipe, rough_time
 from gui.train.data_page import Data, DataPage
 from gui.train.failure import failure
@@ -68,16 +69,20 @@ class NewPage(QWidget):
 
     def show_step(self, number: int) -> None:
         """Show 0 Data or 1 Recipe."""
-        if number == 1 and self.recipe is None:
+        if number == 1:
+            self._build_recipe()
+        self._pages.setCurrentIndex(number)
+        self.data.fall_silent()
+        self._show_state()
+
+    def _build_recipe(self) -> None:
+        if self.recipe is None:
             self.recipe = RecipePage()
             self.recipe.changed.connect(self._show_state)
             self._pages.addWidget(_scrolling(self.recipe))
             self.recipe.set_data(self.data.data)
             self.recipe.set_recipes(self._recipes)
             self._show_speeds()
-        self._pages.setCurrentIndex(number)
-        self.data.fall_silent()
-        self._show_state()
 
     def end_commands(self) -> None:
         """End what runs beside: the check and the measuring of speed. Trainings go on."""
@@ -100,7 +105,7 @@ class NewPage(QWidget):
             folder = run_process.free_folder(run_process.home() / "runs", run_process.slug(title))
             return run_process.begin(folder, title, recipe.run, tables)
 
-        self._bridge.in_background(begin, self._take_started, self._fail)
+        ask(self, self._bridge, begin, self._take_started, self._fail)
 
     def _go_on(self) -> None:
         if self._pages.currentIndex() == 0:
@@ -122,10 +127,14 @@ class NewPage(QWidget):
         if self.recipe is not None:
             self.recipe.set_data(data)
         if data is not None and not self._recipes and self._zoo is None:
-            self._ask_zoo()
+            QTimer.singleShot(0, self._ask_zoo)
+        if data is not None:
+            QTimer.singleShot(0, self._build_recipe)
         self._show_state()
 
     def _ask_zoo(self) -> None:
+        if self._zoo is not None:
+            return
         self._zoo = JsonCommand(own_command("zoo", "--json", "--speed"), self)
         self._zoo.said.connect(self._hear_zoo)
         self._zoo.ended.connect(self._end_zoo)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from gui.live_state import Notice, Severity
+from gui.train.asking import ask
 from gui.train.run_folder import Follower, Run, Seen, read_run
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class RunWatch(QObject):
             self._looking = False
             self._bridge.say(Notice(sentence, "train", "error"))
 
-        self._bridge.in_background(read, tell, failed)
+        ask(self, self._bridge, read, tell, failed)
 
     def _take(self, runs: tuple[Run, ...], seen: Seen | None, follower: Follower | None) -> None:
         before, self.runs = {run.folder: run for run in self.runs}, runs

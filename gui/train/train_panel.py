@@ -22,6 +22,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 from gui import theme
 from gui.live_state import Notice, Severity
 from gui.own_command import own_command
+from gui.train.asking import ask
 from gui.train.failure import failure
 from gui.train.json_command import JsonCommand
 from gui.train.run_watch import RunWatch
@@ -75,7 +76,7 @@ class TrainPanel(QWidget):
         self._dress()
         self._first_look = True
         # The pages' modules are read on another thread: that takes longer than an event may.
-        bridge.in_background(_load_pages, lambda _none: self._begin())
+        ask(self, bridge, _load_pages, lambda _none: self._begin())
 
     def show_run(self, folder: Path | None) -> None:
         """Watch this training, or make a new one."""
@@ -112,7 +113,7 @@ class TrainPanel(QWidget):
                 "longer": lambda: run_process.lengthen(run),
             }[what]
             self.notices.clear()
-            self._bridge.in_background(work, lambda _none: self.watcher.look(), self._fail)
+            ask(self, self._bridge, work, lambda _none: self.watcher.look(), self._fail)
 
     def _begin(self) -> None:
         self._show_page()
@@ -195,7 +196,7 @@ class TrainPanel(QWidget):
             self.watcher.look()
             self._say(f"{run.title} is in the library as {name}.", "info", "Play it", lambda: self._play(name))
 
-        self._bridge.in_background(lambda: run_process.remember_export(run.folder, name), told, self._fail)
+        ask(self, self._bridge, lambda: run_process.remember_export(run.folder, name), told, self._fail)
 
     def _play(self, name: str) -> None:
         self._bridge.load_model(name)
@@ -209,7 +210,7 @@ class TrainPanel(QWidget):
         from gui.train import run_process
 
         self.notices.clear()
-        self._bridge.in_background(lambda: run_process.delete(run), lambda _none: self._forget(run), self._fail)
+        ask(self, self._bridge, lambda: run_process.delete(run), lambda _none: self._forget(run), self._fail)
 
     def _hear_notice(self, notice: Notice) -> None:
         if notice.place == "train":

@@ -238,7 +238,8 @@ def state_words(run: Run) -> str:
     if run.state == "stopped":
         return f"Stopped at {where}{best}. It can go on from there."
     if run.state == "done":
-        return f"Done: {run.step} steps{best}. Add it to the library to play it."
+        next_step = "It is in the library." if run.exported else "Add it to the library to play it."
+        return f"Done: {run.step} steps{best}. {next_step}"
     advice = " Then go on from the last checkpoint." if run.state == "broken" and run.has_checkpoint else ""
     return f"{run.sentence}{advice}"
 
