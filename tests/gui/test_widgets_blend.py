@@ -13,7 +13,6 @@ from gui.widgets.blend_place import inside, place_of, target_places, weights_at
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 KEY, LEFT = Qt.Key, Qt.MouseButton.LeftButton
 NAMES = ("violin", "flute", "cello", "voice", "organ", "trumpet")
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from PyQt6.QtWidgets import QWidget
     from pytestqt.qtbot import QtBot
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 KEY, SHIFT, LEFT = Qt.Key, Qt.KeyboardModifier.ShiftModifier, Qt.MouseButton.LeftButton
 
 

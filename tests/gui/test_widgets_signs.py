@@ -19,7 +19,6 @@ from gui.widgets.toggle import Toggle
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 KEY, LEFT = Qt.Key, Qt.MouseButton.LeftButton
 
 
@@ -270,6 +269,7 @@ def test_only_information_leaves_by_itself(window: QWidget, qtbot: QtBot) -> Non
     placed(window, bar)
     bar._leave.setInterval(1)
     bar.show_notice(Notice("Saved."))
+    bar.setAttribute(Qt.WidgetAttribute.WA_UnderMouse, False)  # wherever another test left the mouse
     qtbot.waitUntil(lambda: bar.notice() is None)
     bar.show_notice(Notice("Saved again."))
     bar.sentence.setFocus()
