@@ -98,6 +98,7 @@ QPushButton, QToolButton {{
   background: {t.raised}; color: {t.text}; border-radius: {radius}px; min-height: {inner}px;
 }}
 QToolButton {{ min-width: {inner}px; }}
+QPushButton, QToolButton {{ icon-size: {px(4.5)}px; }}
 {_edged("QPushButton", t, vertical, sides)}
 {_edged("QToolButton", t, vertical, vertical)}
 QPushButton:hover, QToolButton:hover {{ background: {t.line}; }}
@@ -179,7 +180,10 @@ QRadioButton::indicator:checked {{ background: {t.accent}; border-color: {t.acce
 def _rest(t: Theme, px: Callable[[float], int]) -> str:
     radius, row = px(RADIUS_UNITS), px(CONTROL_UNITS) - 2 * px(1)
     return f"""
-QAbstractItemView {{ background: {t.surface}; border: 1px solid {t.line}; border-radius: {radius}px; outline: none; }}
+QAbstractItemView {{
+  background: {t.surface}; border: 1px solid {t.line}; border-radius: {radius}px; outline: none;
+  font-style: normal;  /* a change of font: rows that were laid out before the first showing are laid out again */
+}}
 QAbstractItemView:focus {{ border: 2px solid {t.focus}; }}
 QAbstractItemView::item {{
   min-height: {row}px; padding: {px(1)}px {px(2)}px; color: {t.text}; border-left: {px(0.75)}px solid transparent;

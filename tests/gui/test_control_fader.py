@@ -47,6 +47,10 @@ def tell(bridge: Bridge, **changes: Any) -> None:
     bridge.state_changed.emit(replace(bridge.state, **changes))
 
 
+def waits(fader: ControlFader) -> bool:
+    return fader.midi.learning
+
+
 def bound(bridge: Bridge, *keys: tuple[int | None, int], control: str = "mix") -> dict[str, Any]:
     midi = MidiSettings(keyboard=True, map=MidiMap({key: Binding.over(control) for key in keys}))
     return {"settings": replace(bridge.state.settings, midi=midi)}
@@ -98,12 +102,12 @@ def test_a_switch_turns_its_control(quiet_bridge: Bridge, qtbot: QtBot) -> None:
     shown(toggle, qtbot)
     assert toggle.isChecked()
     qtbot.keyClick(toggle, KEY.Key_Space)
-    assert quiet_bridge.controls.limiter is False
+    assert (quiet_bridge.controls.limiter, toggle.isChecked()) == (False, False)
     quiet_bridge.set_controls(limiter=True)
     assert toggle.isChecked()
     toggle.setChecked(False)
     toggle.reset()
-    assert quiet_bridge.controls.limiter is True and toggle.isChecked()
+    assert (quiet_bridge.controls.limiter, toggle.isChecked()) == (True, True)
 
 
 @pytest.mark.qt_log_ignore("does not support (raise|grabbing|propagate)")  # of the offscreen platform
@@ -167,9 +171,9 @@ def test_a_wait_for_a_knob_is_shown_and_can_be_left(
     fader = ControlFader(quiet_bridge, "mix", "Mix")
     shown(fader, qtbot)
     tell(quiet_bridge, learning="gate_db")
-    assert not fader.midi.learning
+    assert not waits(fader)
     tell(quiet_bridge, learning="mix")
-    assert fader.midi.learning and fader.accessibleDescription() == PROMPT
+    assert waits(fader) and fader.accessibleDescription() == PROMPT
     assert fader.midi._pulse.isActive()
     bright = fader.grab().toImage()
     fader.midi._beat()

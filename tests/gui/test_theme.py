@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 from xml.etree import ElementTree as ET
@@ -10,7 +11,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 from PyQt6.QtGui import QColor, QFont
-from PyQt6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QPushButton, QToolButton
+from PyQt6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QListWidget, QPushButton, QToolButton
 
 from gui import icon, theme
 from gui.style_sheet import SHEET_ICONS
@@ -239,3 +240,18 @@ def test_the_glyphs_of_the_style_sheet_wear_the_theme(look: Theme) -> None:
             encoding="utf-8"
         )
     assert len(THEMES) * len(tokens) == len(list(SHEET_ICONS.glob("*.svg")))
+
+
+def test_rows_filled_before_showing_do_not_overlap(qtbot: QtBot) -> None:
+    """A list that was filled before it was shown has rows as high as targets, one below the other."""
+    rows = QListWidget()
+    rows.addItems(["one", "two", "three"])
+    rows.setCurrentRow(1)
+    qtbot.addWidget(rows)
+    rows.show()
+    qtbot.waitExposed(rows)
+    places = [rows.visualItemRect(rows.item(k)) for k in range(3)]
+    qtbot.waitUntil(lambda: rows.visualItemRect(rows.item(1)).top() > places[0].bottom())
+    places = [rows.visualItemRect(rows.item(k)) for k in range(3)]
+    assert all(below.top() > above.bottom() for above, below in pairwise(places))
+    assert all(place.height() >= 32 for place in places)
