@@ -13,18 +13,18 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from PyQt6.QtCore import QCoreApplication, QObject, QProcess, pyqtSignal
 
 from gui.own_command import own_command
 from realtime.errors import PluginError
+from realtime.plugins.plugin import PluginInfo, format_of
 from realtime.plugins.scan import Finding
 
 if TYPE_CHECKING:
     from gui.bridge import Bridge
-    from realtime.plugins.plugin import PluginInfo
 
 _PREFIX: Final = "retimbre: "
 _KILL_MS: Final = 2000
@@ -34,7 +34,8 @@ _KILL_MS: Final = 2000
 class Shelved:
     """A plugin to choose.
 
-    problem: a sentence why it cannot stand in a chain. finding: of its trial, if there was one.
+    problem: a sentence why it cannot stand in a chain. finding: of its trial, if there was one. facts: what it says of
+    itself, where that was asked without a trial.
     """
 
     uri: str
@@ -43,11 +44,13 @@ class Shelved:
     category: str = ""
     problem: str | None = None
     finding: Finding | None = None
+    facts: PluginInfo | None = None
 
     @property
     def info(self) -> PluginInfo | None:
         """Its facts, where they are known."""
-        return None if self.finding is None else self.finding.info
+        tried = None if self.finding is None else self.finding.info
+        return self.facts if tried is None else tried
 
     @property
     def black_listed(self) -> bool:
@@ -119,10 +122,13 @@ class PluginShelf(QObject):
         self._ask("scan", "--json", "--progress", *uris, then=self._take_scan, fails_softly=True)
 
     def get_to_know(self, uri: str) -> None:
-        """Try a plugin once if nothing is known of it."""
-        known = self.plugins.get(uri)
-        if uri not in self._asked and (known is None or known.finding is None):
-            self._asked.add(uri)
+        """Ask once what a plugin says of itself; an LV2 is not run for it, others cannot be asked without a trial."""
+        if uri in self._asked or self.info_of(uri) is not None:
+            return
+        self._asked.add(uri)
+        if format_of(uri) == "LV2":
+            self._ask("show", uri, "--json", then=lambda answer: self._take_facts(uri, answer))
+        else:
             self.scan(uri)
 
     def forgive(self, uri: str) -> None:
@@ -230,6 +236,10 @@ class PluginShelf(QObject):
             return
         self._bridge.in_background(lambda: _read_scan(answer), self._add, self._lost)
 
+    def _take_facts(self, uri: str, answer: str | None) -> None:
+        if answer is not None:
+            self._bridge.in_background(lambda: _read_facts(answer, self.plugins.get(uri)), self._add, self._lost)
+
     def _put(self, read: tuple[dict[str, Shelved], tuple[str, ...]]) -> None:
         self.plugins, self.remarks = read
         self.changed.emit()
@@ -253,8 +263,18 @@ def _read_list(answer: str, before: Mapping[str, Shelved]) -> tuple[dict[str, Sh
         uri, earlier = entry["uri"], before.get(entry["uri"])
         finding = tried.get(uri) or (None if earlier is None else earlier.finding)
         category = "" if entry["category"] == "not scanned yet" else str(entry["category"])
-        found[uri] = Shelved(uri, entry["name"], entry["format"], category, entry["problem"], finding)
+        facts = None if earlier is None else earlier.facts
+        found[uri] = Shelved(uri, entry["name"], entry["format"], category, entry["problem"], finding, facts)
     return found, tuple(told["remarks"])
+
+
+def _read_facts(answer: str, known: Shelved | None) -> dict[str, Shelved]:
+    """What `show` printed."""
+    info = Finding.from_mapping({"uri": "", "info": _read_json(answer)}).info
+    assert info is not None
+    if known is None:
+        return {info.uri: Shelved(info.uri, info.name, info.format, info.category, info.problem, facts=info)}
+    return {info.uri: replace(known, facts=info)}
 
 
 def _read_scan(answer: str) -> dict[str, Shelved]:
