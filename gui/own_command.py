@@ -11,6 +11,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from typing import Final
+
+_NICE: Final = 10
 
 
 def own_command(*arguments: str | os.PathLike[str]) -> list[str]:
@@ -36,4 +39,5 @@ def yield_to_sound(process_id: int) -> None:
             ctypes.windll.kernel32.CloseHandle(handle)
     else:
         with contextlib.suppress(OSError):  # it may have ended already
-            os.setpriority(os.PRIO_PROCESS, process_id, 10)
+            nice = os.getpriority(os.PRIO_PROCESS, process_id)
+            os.setpriority(os.PRIO_PROCESS, process_id, max(_NICE, nice))
