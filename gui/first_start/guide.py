@@ -69,31 +69,29 @@ class FirstStart(QWidget):
             self.setGeometry(parent.rect())
 
     def _arrange(self) -> None:
+        """Titles and buttons stay; only the step between them scrolls where there is little room."""
         inside = QWidget()
+        inside.setMaximumWidth(theme.px(200))
         column = QVBoxLayout(inside)
         column.setSpacing(theme.px(3))
         column.setContentsMargins(*([theme.px(4)] * 4))
-        line = row(self.problem, self.again)
-        line.setStretch(0, 1)
-        column.addWidget(self.places)
-        column.addWidget(self.title)
-        column.addWidget(self.pages, 1)
-        column.addLayout(line)
-        column.addLayout(row(self.skip, 1, self.back, self.next))
-        inside.setMaximumWidth(theme.px(200))
-        self._middle = QWidget()
-        outer = QVBoxLayout(self._middle)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addLayout(row(1, inside, 1))
-        outer.itemAt(0).layout().setStretch(1, 8)  # type: ignore[union-attr]
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setWidget(self._middle)
-        whole = QVBoxLayout(self)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(self.pages)
+        line = row(self.problem, self.again)
+        line.setStretch(0, 1)
+        column.addWidget(self.places)
+        column.addWidget(self.title)
+        column.addWidget(area, 1)
+        column.addLayout(line)
+        column.addLayout(row(self.skip, 1, self.back, self.next))
+        whole = row(1, inside, 1)
+        whole.setStretch(1, 20)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(area)
+        self.setLayout(whole)
 
     # steps
 
@@ -108,6 +106,9 @@ class FirstStart(QWidget):
         self.back.setVisible(self.step > 0)
         self.next.setText(("Next", "I see it", "Next", "Done")[self.step])
         self._say("")
+        for place, step_page in enumerate(self.steps):  # only the one that is seen decides how much is scrolled
+            policy = QSizePolicy.Policy.Preferred if place == self.step else QSizePolicy.Policy.Ignored
+            step_page.setSizePolicy(policy, policy)
         self.pages.setCurrentWidget(self.steps[self.step])
         self.steps[self.step].begin()
         self._show_state(self._bridge.state)

@@ -73,7 +73,7 @@ class KindButton(QAbstractButton):
         picture = pixmap(self.kind.icon, size, "accent" if chosen else "text", self.devicePixelRatioF())
         painter.drawPixmap(left, (self.height() - size) // 2, picture)
         begin = left + size + theme.px(3)
-        used = "● In use" if self.used else ""
+        used = ("● In use" if self.width() > theme.px(64) else "●") if self.used else ""
         painter.setFont(theme.font("small"))
         room = painter.fontMetrics().horizontalAdvance(used)
         right = self.width() - theme.px(3)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gui.bridge import Bridge
     from gui.memory import Memory
 
+hand: Any = QTest  # its stubs take functions for methods
 WAIT = {"timeout": 20_000}
 CARD = Device("Scarlett 2i2", "ALSA", 2, 2, 48_000, 3.0, 5.0, True, True, 0)
 
@@ -72,24 +73,24 @@ def test_from_nothing_to_hearing_it(
     guide = start(bridge)
     qtbot.waitUntil(lambda: guide.input._best is not None, **WAIT)
     guide.input.choices["piano"].click()
-    QTest.mouseClick(guide.next, Qt.MouseButton.LeftButton)
+    hand.mouseClick(guide.next, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: bridge.state.power == "on", **WAIT)
     piano = guide.note.keyboard.piano
     assert piano.isVisible()
-    QTest.keyPress(piano, Qt.Key.Key_H)
+    hand.keyPress(piano, Qt.Key.Key_H)
     qtbot.waitUntil(lambda: guide.note.note.text() == "A4", **WAIT)
     qtbot.waitUntil(lambda: "Sound arrives" in guide.note.level.verdict.text(), **WAIT)
-    QTest.keyRelease(piano, Qt.Key.Key_H)
-    QTest.mouseClick(guide.next, Qt.MouseButton.LeftButton)
+    hand.keyRelease(piano, Qt.Key.Key_H)
+    hand.mouseClick(guide.next, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: hasattr(guide.model, "_playable"), **WAIT)
     entries = guide.model.entries
     guide.model.list.setCurrentIndex(entries.index(entries.row_of("voice")))
     qtbot.waitUntil(lambda: len(bridge.state.targets) == 6 and not bridge.state.busy, **WAIT)
-    QTest.mouseClick(guide.next, Qt.MouseButton.LeftButton)
+    hand.mouseClick(guide.next, Qt.MouseButton.LeftButton)
     assert guide.hear.converted.isChecked()
     piano = guide.hear.keyboard.piano
     piano.setFocus()
-    QTest.keyPress(piano, Qt.Key.Key_H)
+    hand.keyPress(piano, Qt.Key.Key_H)
     qtbot.waitUntil(lambda: bridge.snapshot().output_rms > 0.005, **WAIT)
     cello = guide.hear.chip_group.button(1)
     assert cello is not None
@@ -98,9 +99,9 @@ def test_from_nothing_to_hearing_it(
     guide.hear.original.click()
     qtbot.waitUntil(lambda: bridge.controls.bypass)
     guide.hear.converted.click()
-    QTest.keyRelease(piano, Qt.Key.Key_H)
+    hand.keyRelease(piano, Qt.Key.Key_H)
     with qtbot.waitSignal(guide.finished):
-        QTest.mouseClick(guide.next, Qt.MouseButton.LeftButton)
+        hand.mouseClick(guide.next, Qt.MouseButton.LeftButton)
     assert memory.get(DONE, False)
     assert not guide.isVisible()
     assert bridge.state.power == "on"
@@ -134,7 +135,7 @@ def test_an_opening_that_fails_is_said_and_can_be_tried_again(
     quiet_bridge.say(Notice("The card is held by another program: close it.", severity="error"))
     assert guide.problem.text() == "The card is held by another program: close it."
     assert guide.again.isVisible()
-    QTest.mouseClick(guide.again, Qt.MouseButton.LeftButton)
+    hand.mouseClick(guide.again, Qt.MouseButton.LeftButton)
     assert powered == [True]
 
 
@@ -148,7 +149,7 @@ def test_the_guard_is_asked_for_before_the_sound(
     quiet_bridge.devices_changed.emit(Hardware((CARD,)))
     assert not guide.input.apart.isChecked()
     guide.input.apart.click()
-    QTest.mouseClick(guide.next, Qt.MouseButton.LeftButton)
+    hand.mouseClick(guide.next, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: quiet_bridge.state.settings.headphones)
     assert quiet_bridge.state.settings.input == "Scarlett 2i2"
 
@@ -160,7 +161,7 @@ def test_the_guide_can_be_left_and_seen_again(
     """Escape leaves and is remembered; the guide can be shown anew and follows the window's size."""
     guide = start(quiet_bridge)
     with qtbot.waitSignal(guide.finished):
-        QTest.keyClick(guide.next, Qt.Key.Key_Escape)
+        hand.keyClick(guide.next, Qt.Key.Key_Escape)
     assert memory.get(DONE, False)
     again = start(quiet_bridge)
     window = again.parentWidget()
@@ -182,7 +183,7 @@ def test_the_keyboard_stays_in_the_guide(
         assert focused is not None
         assert guide.isAncestorOf(focused)
         reached.add(focused)
-        QTest.keyClick(focused, Qt.Key.Key_Tab)
+        hand.keyClick(focused, Qt.Key.Key_Tab)
     assert {guide.skip, guide.next} <= reached
     for held, kept in ((Qt.KeyboardModifier.NoModifier, True), (Qt.KeyboardModifier.ControlModifier, False)):
         event = QKeyEvent(QEvent.Type.ShortcutOverride, Qt.Key.Key_R, held, "r")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PyQt6.QtCore import QEvent, QPoint, QPointF, Qt
@@ -15,6 +15,8 @@ from gui.widgets.piano_keys import HIGHEST, LETTERS, LOWEST, SPAN, is_black, lay
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
+
+hand: Any = QTest  # its stubs take functions for methods
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def piano(qtbot: QtBot) -> Piano:
     return made
 
 
-def log_of(piano: Piano) -> list[tuple[object, ...]]:
+def log_of(piano: Piano) -> list[tuple[Any, ...]]:
     return piano.log  # type: ignore[attr-defined,no-any-return]
 
 
@@ -53,7 +55,7 @@ def move(piano: Piano, at: QPointF) -> None:
 def test_two_rows_of_letters_are_a_piano(piano: Piano) -> None:
     """The home row plays white keys from C and the row above the black keys between them."""
     for key in "AWSEDFTGYHUJKOLP":
-        QTest.keyClick(piano, Qt.Key(ord(key)))
+        hand.keyClick(piano, Qt.Key(ord(key)))
     played = [entry[1] for entry in log_of(piano) if entry[0] == "on"]
     assert played == list(range(60, 76))
     assert [is_black(note) for note in played[:12]] == [letter in "WETYU" for letter in "AWSEDFTGYHUJ"]
@@ -61,31 +63,31 @@ def test_two_rows_of_letters_are_a_piano(piano: Piano) -> None:
 
 def test_a_note_ends_where_it_began_whatever_the_octave_is_by_then(piano: Piano) -> None:
     """A key that is held through an octave change lets go of the note that it began."""
-    QTest.keyPress(piano, Qt.Key.Key_A)
-    QTest.keyClick(piano, Qt.Key.Key_X)
-    QTest.keyRelease(piano, Qt.Key.Key_A)
-    QTest.keyClick(piano, Qt.Key.Key_A)
+    hand.keyPress(piano, Qt.Key.Key_A)
+    hand.keyClick(piano, Qt.Key.Key_X)
+    hand.keyRelease(piano, Qt.Key.Key_A)
+    hand.keyClick(piano, Qt.Key.Key_A)
     assert [entry[:2] for entry in log_of(piano)] == [("on", 60), ("off", 60), ("on", 72), ("off", 72)]
 
 
 def test_a_key_that_repeats_plays_once(piano: Piano) -> None:
     """The repeats of a held key neither strike again nor let go."""
-    QTest.keyPress(piano, Qt.Key.Key_A)
+    hand.keyPress(piano, Qt.Key.Key_A)
     for kind in (QEvent.Type.KeyRelease, QEvent.Type.KeyPress) * 3:
         event = QKeyEvent(kind, Qt.Key.Key_A, Qt.KeyboardModifier.NoModifier, "a", True)
         QApplication.sendEvent(piano, event)
     assert log_of(piano) == [("on", 60, 96)]
-    QTest.keyRelease(piano, Qt.Key.Key_A)
+    hand.keyRelease(piano, Qt.Key.Key_A)
     assert log_of(piano) == [("on", 60, 96), ("off", 60)]
 
 
 @pytest.mark.parametrize("way", ["focus", "hidden", "disabled", "window"])
 def test_whatever_takes_the_keyboard_away_ends_the_notes(piano: Piano, way: str) -> None:
     """Losing the focus, being hidden or disabled, and a window that closes let every note and the pedal go."""
-    QTest.keyPress(piano, Qt.Key.Key_A)
-    QTest.keyPress(piano, Qt.Key.Key_D)
-    QTest.keyPress(piano, Qt.Key.Key_Space)
-    QTest.mousePress(piano, Qt.MouseButton.LeftButton, pos=QPoint(5, 60))
+    hand.keyPress(piano, Qt.Key.Key_A)
+    hand.keyPress(piano, Qt.Key.Key_D)
+    hand.keyPress(piano, Qt.Key.Key_Space)
+    hand.mousePress(piano, Qt.MouseButton.LeftButton, pos=QPoint(5, 60))
     window = piano.window()
     assert window is not None
     if way == "focus":
@@ -111,7 +113,7 @@ def test_the_mouse_plays_louder_further_down(piano: Piano) -> None:
     x = round(piano.layout_now().rect(60).left()) + 2
     heights = [round(piano.height() * part) for part in (0.7, 0.8, 0.97)]
     for y in heights:
-        QTest.mouseClick(piano, Qt.MouseButton.LeftButton, pos=QPoint(x, y))
+        hand.mouseClick(piano, Qt.MouseButton.LeftButton, pos=QPoint(x, y))
     struck = [entry[2] for entry in log_of(piano) if entry[0] == "on"]
     assert struck == sorted(set(struck))
     assert struck[-1] == 127
@@ -121,7 +123,7 @@ def test_the_mouse_glides(piano: Piano) -> None:
     """Drawing the mouse along plays each key in turn, one at a time, and leaving the keys ends the last."""
     keys = piano.layout_now()
     y = 0.9 * piano.height()
-    QTest.mousePress(piano, Qt.MouseButton.LeftButton, pos=keys.rect(60).center().toPoint() + QPoint(0, 40))
+    hand.mousePress(piano, Qt.MouseButton.LeftButton, pos=keys.rect(60).center().toPoint() + QPoint(0, 40))
     for note in (62, 64, 65):
         move(piano, QPointF(keys.rect(note).center().x(), y))
     move(piano, QPointF(keys.rect(65).center().x(), piano.height() + 50.0))
@@ -132,11 +134,11 @@ def test_the_mouse_glides(piano: Piano) -> None:
 def test_a_note_with_two_hands_on_it_ends_with_the_second(piano: Piano) -> None:
     """A note that mouse and key both hold begins once and ends when both have let go."""
     at = piano.layout_now().rect(60).center().toPoint() + QPoint(0, 30)
-    QTest.keyPress(piano, Qt.Key.Key_A)
-    QTest.mousePress(piano, Qt.MouseButton.LeftButton, pos=at)
-    QTest.keyRelease(piano, Qt.Key.Key_A)
+    hand.keyPress(piano, Qt.Key.Key_A)
+    hand.mousePress(piano, Qt.MouseButton.LeftButton, pos=at)
+    hand.keyRelease(piano, Qt.Key.Key_A)
     assert log_of(piano) == [("on", 60, 96)]
-    QTest.mouseRelease(piano, Qt.MouseButton.LeftButton, pos=at)
+    hand.mouseRelease(piano, Qt.MouseButton.LeftButton, pos=at)
     assert log_of(piano) == [("on", 60, 96), ("off", 60)]
 
 
@@ -154,7 +156,7 @@ def test_loudness_and_octave_stay_in_their_range(piano: Piano) -> None:
     """However often the keys are pressed, every key of the two rows stays a note of the piano."""
     for key in (Qt.Key.Key_Z, Qt.Key.Key_X, Qt.Key.Key_C, Qt.Key.Key_V):
         for _ in range(20):
-            QTest.keyClick(piano, key)
+            hand.keyClick(piano, key)
         assert piano.base >= LOWEST
         assert piano.base + SPAN <= HIGHEST
         assert 1 <= piano.velocity <= 127

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gui.bridge import Bridge
     from gui.memory import Memory
 
+hand: Any = QTest  # its stubs take functions for methods
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WAIT = {"timeout": 20_000}
 
@@ -46,7 +47,7 @@ def test_a_computer_key_sounds_and_stops(panel: SourcePanel, bridge: Bridge, qtb
     qtbot.waitUntil(lambda: _kind(bridge) == "oscillator", **WAIT)
     qtbot.waitUntil(lambda: not bridge.state.busy and bridge.snapshot().output_rms < 1e-4, **WAIT)
     keyboard.piano.setFocus()
-    QTest.keyPress(keyboard.piano, Qt.Key.Key_A)
+    hand.keyPress(keyboard.piano, Qt.Key.Key_A)
     qtbot.waitUntil(lambda: bridge.snapshot().output_rms > 0.01, **WAIT)
     qtbot.waitUntil(lambda: "Sound arrives" in panel.level.verdict.text(), **WAIT)
     panel.hide()
@@ -65,12 +66,12 @@ def test_a_file_plays_into_the_model(panel: SourcePanel, bridge: Bridge, qtbot: 
     assert file is not None
     file.use(EXAMPLES / "greensleeves-oboe.flac")
     qtbot.waitUntil(file.play.isEnabled, **WAIT)
-    QTest.mouseClick(file.play, Qt.MouseButton.LeftButton)
+    hand.mouseClick(file.play, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: file.playing and bridge.snapshot().output_rms > 0.01, **WAIT)
     qtbot.waitUntil(lambda: panel.kinds.buttons["file"].used, **WAIT)
     file.jump(9.0)
     qtbot.waitUntil(lambda: bridge.snapshot().file_s > 9.0, **WAIT)
-    QTest.mouseClick(file.stop, Qt.MouseButton.LeftButton)
+    hand.mouseClick(file.stop, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not file.playing and panel.kinds.buttons["card"].used, **WAIT)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gui.bridge import Bridge
     from gui.memory import Memory
 
+hand: Any = QTest  # its stubs take functions for methods
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CARD = Device("Scarlett 2i2", "ALSA", 2, 2, 48_000, 3.0, 5.0, True, True, 0)
 LAPTOP = Device("Built-in Audio", "ALSA", 1, 2, 48_000, 8.0, 8.0, False, False, 1)
@@ -86,7 +87,7 @@ def test_the_best_choice_is_one_press(
     quiet_bridge.devices_changed.emit(Hardware((LAPTOP, CARD)))
     assert "Scarlett 2i2" in devices.best_words.text()
     assert "ms" in devices.best_why.text()
-    QTest.mouseClick(devices.use_best, Qt.MouseButton.LeftButton)
+    hand.mouseClick(devices.use_best, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: quiet_bridge.state.settings.input == "Scarlett 2i2")
     assert quiet_bridge.state.settings.output == "Scarlett 2i2"
     assert devices.in_use.isVisible()
@@ -179,7 +180,7 @@ def test_a_fader_that_moves_makes_one_source(
     panel.sound.changed.connect(told.append)
     ring = panel.sound.faders["ring_s"]
     for _ in range(5):
-        QTest.keyClick(ring, Qt.Key.Key_Up)
+        hand.keyClick(ring, Qt.Key.Key_Up)
     qtbot.waitUntil(lambda: bool(told))
     qtbot.waitUntil(lambda: _ring(quiet_bridge) == pytest.approx(ring.value()))
     assert len(told) == 1
