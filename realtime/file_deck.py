@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from realtime.resample import resample_signal
 
 LARGEST_BYTES = 512 << 20
 _KEPT_S = 30.0
+_NEAR_S = 0.25
 
 Key = tuple[Path, int, int, int]
 """A file as it was read: its path, time and size, and the rate that it was read for."""
@@ -51,9 +53,17 @@ class FileDeck:
 
     def play(self, wanted: PlayedFile | None) -> None:
         """Play this file as soon as it is read; None ends the one that plays."""
-        self._wanted = wanted
+        self._wanted = wanted if wanted is None else self._in_step(wanted)
         if wanted is None and self._playback is not None:
             self._playback.play(None)
+
+    def _in_step(self, wanted: PlayedFile) -> PlayedFile:
+        """Whoever asks for another file where this one is (which was a moment ago) means in step with it."""
+        voice = None if self._playback is None else self._playback.heard
+        if voice is None or (voice.wanted.path, voice.wanted.loop) == (wanted.path, wanted.loop):
+            return wanted
+        near = abs(voice.place / voice.sound.rate_hz - wanted.from_s) < _NEAR_S
+        return replace(wanted, in_step=wanted.in_step or near)
 
     def tick(self) -> list[Event]:
         """What there is to tell: a file that ended, or that cannot be read."""

@@ -83,7 +83,8 @@ class PlayedFile:
     """A sound file that plays: to "input" in place of what the card hears, or to "output" behind everything.
 
     loop: again and again, without a seam. from_s: where in it to begin. in_step: begin where the file that plays now
-    is, if one does (to compare two takes of one thing): `from_s` is for when none does.
+    is, if one does (to compare two takes of one thing): `from_s` is for when none does. Another file that is to begin
+    within a quarter of a second of where this one is begins in step too.
     """
 
     path: Path

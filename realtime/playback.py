@@ -148,6 +148,11 @@ class Playback:
         return self._asked
 
     @property
+    def heard(self) -> Voice | None:
+        """What plays now."""
+        return self._voice
+
+    @property
     def sounds(self) -> bool:
         """Whether a file is heard at the output."""
         return not self.paused and any(

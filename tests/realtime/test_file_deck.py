@@ -157,3 +157,22 @@ def test_an_end_is_told_once(deck: FileDeck, tmp_path: Path) -> None:
     play_out()
     deck.play(PlayedFile(path, "output"))
     assert deck.tick() == []
+
+
+def test_another_file_at_the_same_place_is_meant_in_step(deck: FileDeck, tmp_path: Path) -> None:
+    """Asked for near where another plays, a file begins exactly there; elsewhere, and itself, where it is told."""
+    first, second = tone(tmp_path / "a.wav", 3.0), tone(tmp_path / "b.wav", 3.0)
+    deck.play(PlayedFile(first, "output", from_s=1.0))
+    until_read(deck)
+    playback(deck).begin()
+    for path, from_s, place_s in ((second, 1.1, 1.0), (first, 2.0, 2.0), (first, 2.1, 2.1)):
+        deck.play(PlayedFile(path, "output", from_s=from_s))
+        until_read(deck)
+        while playback(deck).heard is not playback(deck).asked:
+            playback(deck).to_output(np.zeros((2, 0), np.float32), 1, 2)
+            leaving = playback(deck)._leaving
+            if leaving is not None:
+                leaving.gain.jump(0.0)
+            playback(deck).end()
+            playback(deck).begin()
+        assert heard(deck).place == round(place_s * RATE)
