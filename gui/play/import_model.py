@@ -18,7 +18,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from PyQt6.QtCore import QFile
+from PyQt6.QtCore import QFile, QStandardPaths
 
 from gui.own_command import own_command
 from gui.play.library_entries import own_folder
@@ -106,6 +106,9 @@ def bring_back(removed: Removed) -> None:
 
 
 def _to_trash(path: Path) -> tuple[bool, str]:
+    home = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
+    with contextlib.suppress(OSError):  # Qt makes the trash of a new user's home, but not the folder that it lies in
+        Path(home).mkdir(parents=True, exist_ok=True)
     file = QFile(str(path))
     done = file.moveToTrash()
     return done, file.fileName() if done else ""

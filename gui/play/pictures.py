@@ -2,6 +2,8 @@
 
 photograph or spectrogram ─▶ filled into a frame with round corners
 mask (Alpha8)             ─▶ tinted with the colour of what is heard, all of it shown
+
+The frame is drawn where the caller wants it, in widgets and in lists alike.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from gui import theme
 from gui.icon import icon
 
 
-def set_icon(button: QAbstractButton, name: str, token: str = "text") -> None:
+def set_icon(button: QAbstractButton, name: str, colour: str = "text") -> None:
     """Give a button an icon as high as its text."""
-    button.setIcon(icon(name, token))
+    button.setIcon(icon(name, colour))
     button.setIconSize(QSize(theme.px(4), theme.px(4)))
 
 

@@ -13,6 +13,7 @@ The model library lies behind it, as a second page. One slot takes each frame an
 
 from __future__ import annotations
 
+from PyQt6.QtGui import QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import QFrame, QGridLayout, QScrollArea, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from gui import theme
@@ -21,7 +22,7 @@ from gui.live_state import LiveState, Notice
 from gui.memory import Memory
 from gui.play.file_playback import FilePlayback
 from gui.play.latency_view import LatencyView
-from gui.play.library import Library
+from gui.play.library import Library, dropped
 from gui.play.load_view import LoadView
 from gui.play.model_column import ModelColumn
 from gui.play.more_controls import MoreControls
@@ -54,6 +55,7 @@ class PlayPanel(QWidget):
         self._bridge, self._memory = bridge, memory
         self._end = -1
         self._sounding = False
+        self.setAcceptDrops(True)
         self.playback = FilePlayback(bridge, self)
         self.strip = PowerStrip(bridge)
         self.notice = NoticeBar()
@@ -127,6 +129,17 @@ class PlayPanel(QWidget):
         """One of `DETAILS` at the bottom."""
         self.pages.setCurrentIndex(0)
         self.details.setCurrentIndex(DETAILS.index(which) if which in DETAILS else 0)
+
+    def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:  # noqa: N802
+        """Take what may be a model."""
+        if a0 is not None and dropped(a0):
+            a0.acceptProposedAction()
+
+    def dropEvent(self, a0: QDropEvent | None) -> None:  # noqa: N802
+        """Import it, where one sees what comes of it."""
+        if a0 is not None and dropped(a0):
+            self.show_library()
+            self.library.dropEvent(a0)
 
     # what comes
 
