@@ -75,7 +75,7 @@ class FirstStart(QWidget):
         column = QVBoxLayout(inside)
         column.setSpacing(theme.px(3))
         column.setContentsMargins(*([theme.px(4)] * 4))
-        area = QScrollArea()
+        self.area = area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -111,6 +111,9 @@ class FirstStart(QWidget):
             step_page.setSizePolicy(policy, policy)
         self.pages.setCurrentWidget(self.steps[self.step])
         self.steps[self.step].begin()
+        focused = QApplication.focusWidget()
+        if focused is not None and self.pages.isAncestorOf(focused):
+            self.area.ensureWidgetVisible(focused)
         self._show_state(self._bridge.state)
 
     def _go_on(self) -> None:
@@ -210,4 +213,5 @@ class FirstStart(QWidget):
             if wants and candidate.isVisible() and self.isAncestorOf(candidate) and candidate.focusProxy() is None:
                 reason = Qt.FocusReason.TabFocusReason if next else Qt.FocusReason.BacktabFocusReason
                 candidate.setFocus(reason)
+                self.area.ensureWidgetVisible(candidate)
                 return True

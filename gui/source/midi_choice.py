@@ -6,6 +6,7 @@ what notes play ─▶ gui.source.sound_choice            bindings ◀─ settin
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     from gui.memory import Memory
     from realtime.device_watch import Hardware
     from realtime.messages import MidiSettings
+    from realtime.meters import Snapshot
 
+_HEARD: Final = 1e-4
+_LIT_S: Final = 0.3
 _HEADS: Final = ("Control", "Channel", "Controller", "Range", "")
 
 
@@ -44,7 +48,10 @@ class MidiInputChoice(Card):
         self.input = ChoiceBox("MIDI input")
         self.input.chosen.connect(self._choose)
         self.gone = words("", "warn")
+        self.lamp = words("", "small", wrap=False)
+        self._lit_s = -_LIT_S
         self.column.addWidget(self.input)
+        self.column.addWidget(self.lamp)
         self.column.addWidget(self.gone)
         form = Form()
         self.file_name, self.choose = ElidedLabel("No MIDI file chosen"), button("Choose…", "folder")
@@ -58,6 +65,7 @@ class MidiInputChoice(Card):
         self.stop.clicked.connect(self.stop_file)
         self.loop.toggled.connect(self._set_loop)
         self.column.addLayout(Flow(self.play, self.stop, self.loop))
+        bridge.frame.connect(self._draw)
         bridge.state_changed.connect(self.show_state)
         self.show_state(bridge.state)
 
@@ -82,12 +90,30 @@ class MidiInputChoice(Card):
         if gone:
             self.gone.setText(f"{gone[0].value[1]} is not connected; it plays as soon as it is plugged in.")
         self.gone.setVisible(bool(gone))
+        if state.power != "on":
+            self._show_lamp("○  The power is off")
         playing = chosen is not None and chosen[0] == "file"
         file = Path(chosen[1]) if playing and chosen is not None else self.file
         self.file_name.setText(file.name if file is not None else "No MIDI file chosen")
         self.play.setEnabled(file is not None)
         self.play.setText("Play again" if playing and state.power == "on" else "Play")
         self.stop.setEnabled(playing)
+
+    def _draw(self, snapshot: Snapshot) -> None:
+        """The lamp: notes alone are the input, so that what is heard there came by MIDI."""
+        midi = self._bridge.state.settings.midi
+        if not self.isVisible() or midi is None or midi.source is None or midi.mixed:
+            self._show_lamp("")
+            return
+        if snapshot.input_rms > _HEARD:
+            self._lit_s = time.monotonic()
+        lit = time.monotonic() - self._lit_s < _LIT_S
+        self._show_lamp("●  Notes arrive" if lit else "○  No notes now")
+
+    def _show_lamp(self, text: str) -> None:
+        if text != self.lamp.text():
+            self.lamp.setText(text)
+            theme.set_role(self.lamp, "good" if text.startswith("●") else "small")
 
     def _set_midi(self, chosen: Chosen) -> None:
         self._bridge.set_midi(with_input(self._bridge.state.settings.midi, chosen, loop=self.loop.isChecked()))

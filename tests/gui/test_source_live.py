@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +96,67 @@ def test_a_sound_server_that_dies_is_shown_as_gone(
     jack_server(period=128, sample_rate=48_000)
     qtbot.waitUntil(lambda: bridge.state.power == "on", **WAIT)
     qtbot.waitUntil(lambda: not devices.gone.isVisible(), **WAIT)
+
+
+_KEYS = """
+import jack, sys
+client = jack.Client("Keystation", no_start_server=True)
+port = client.midi_outports.register("out")
+waiting = []
+
+def process(frames):
+    port.clear_buffer()
+    while waiting:
+        port.write_midi_event(0, waiting.pop(0))
+
+client.set_process_callback(process)
+client.activate()
+for line in sys.stdin:
+    waiting.append(tuple(int(number) for number in line.split()))
+"""
+
+
+def test_a_real_midi_keyboard_is_listed_heard_and_missed(panel: SourcePanel, bridge: Bridge, qtbot: QtBot) -> None:
+    """A keyboard on the server is in the list, its note sounds and lights the lamp, and pulled out it is waited for."""
+    panel.kinds.buttons["midi"].click()
+    midi_input, sound = panel.midi_input, panel.sound
+    assert midi_input is not None
+    assert sound is not None
+    with subprocess.Popen([sys.executable, "-c", _KEYS], stdin=subprocess.PIPE, text=True) as keys:
+        assert keys.stdin is not None
+        try:
+
+            def listed() -> bool:
+                bridge.refresh_devices()
+                return any("Keystation" in offer.words for offer in midi_input.input.offers)
+
+            qtbot.waitUntil(listed, **WAIT)
+            port = next(offer.value for offer in midi_input.input.offers if "Keystation" in offer.words)
+            sound.kind.choose("oscillator")
+            qtbot.waitUntil(lambda: _kind(bridge) == "oscillator", **WAIT)
+            midi_input.input.choose(port)
+            qtbot.waitUntil(lambda: _port(bridge) == port[1] and bridge.snapshot().output_rms < 1e-4, **WAIT)
+            keys.stdin.write("144 69 100\n")
+            keys.stdin.flush()
+            qtbot.waitUntil(lambda: bridge.snapshot().output_rms > 0.01, **WAIT)
+            qtbot.waitUntil(lambda: "Notes arrive" in midi_input.lamp.text(), **WAIT)
+            keys.stdin.write("128 69 0\n")
+            keys.stdin.flush()
+            qtbot.waitUntil(lambda: "No notes" in midi_input.lamp.text(), **WAIT)
+        finally:
+            keys.kill()
+
+    def gone() -> bool:
+        bridge.refresh_devices()
+        return "not connected" in midi_input.input.currentText()
+
+    qtbot.waitUntil(gone, **WAIT)
+    assert midi_input.gone.isVisible()
+
+
+def _port(bridge: Bridge) -> str:
+    midi = bridge.state.settings.midi
+    return "" if midi is None else midi.port or ""
 
 
 def _servers(start: Callable[..., Any]) -> list[Any]:
