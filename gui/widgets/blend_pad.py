@@ -84,7 +84,8 @@ class BlendPad(QWidget):
             return
         if len(self._names) == 2:
             x = min(max(place[0], -1.0), 1.0)
-            self._place, weights = (x, 0.0), ((1.0 - x) / 2.0, (1.0 + x) / 2.0)
+            self._place = (x, 0.0)
+            weights: tuple[float, ...] = ((1.0 - x) / 2.0, (1.0 + x) / 2.0)
         else:
             self._place = inside(place)
             weights = weights_at(self._place, self._places)

@@ -37,7 +37,8 @@ def gain(qtbot: QtBot) -> Fader:
 
 def entry(fader: Fader) -> QLineEdit:
     found = fader.findChild(QLineEdit)
-    assert isinstance(found, QLineEdit) and found.isVisible()
+    assert found is not None
+    assert found.isVisible()
     return found
 
 

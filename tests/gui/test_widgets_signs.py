@@ -7,7 +7,7 @@ from PyQt6.QtCore import QPoint, QRect, Qt
 from PyQt6.QtGui import QPaintEvent
 from PyQt6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
-from gui.live_state import Notice
+from gui.live_state import Notice, Power
 from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.empty_state import EmptyState
 from gui.widgets.level_ballistics import FLOOR_DB, Ballistics, place, to_db
@@ -51,7 +51,7 @@ def placed(window: QWidget, widget: QWidget) -> None:
 
 
 @pytest.mark.parametrize("state", WORDS)
-def test_each_state_of_power_looks_and_reads_differently(state: str, window: QWidget) -> None:
+def test_each_state_of_power_looks_and_reads_differently(state: Power, window: QWidget) -> None:
     """Each state has its own picture and word, also for screen readers, and the button never changes its size."""
     pictures, sizes = {}, set()
     for each in WORDS:
@@ -59,7 +59,7 @@ def test_each_state_of_power_looks_and_reads_differently(state: str, window: QWi
         placed(window, button)
         button.set_state(each)
         image = button.grab().toImage()
-        pictures[each] = bytes(image.bits().asarray(image.sizeInBytes()))  # type: ignore[union-attr]
+        pictures[each] = bytes(image.bits().asarray(image.sizeInBytes()))
         sizes.add((button.sizeHint().width(), button.sizeHint().height()))
         assert button.accessibleDescription().startswith(WORDS[each])
     assert all(pictures[state] != pictures[other] for other in WORDS if other != state)
