@@ -56,6 +56,7 @@ class App:
     def begin(self) -> None:
         """Show the window, and when it is there the rest."""
         self.window.show()
+        self.window.activateWindow()
         QTimer.singleShot(0, self._begin_late)
 
     def _begin_late(self) -> None:

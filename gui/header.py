@@ -27,6 +27,7 @@ from PyQt6.QtWidgets import (
 
 from gui import theme
 from gui.icon import icon
+from gui.presets_menu import PresetsMenu
 from gui.shortcuts import keys_of
 from gui.tuner_readout import TunerReadout
 from gui.widgets.elided_label import ElidedLabel
@@ -46,8 +47,8 @@ class Header(QFrame):
     """The row above every panel."""
 
     library_wanted = pyqtSignal()
-    details_wanted = pyqtSignal()
-    """A number was clicked: its explanation is on the Play panel."""
+    details_wanted = pyqtSignal(str)
+    """A number was clicked, "latency" or "load": its explanation is on the Play panel."""
 
     def __init__(self, bridge: Bridge, memory: Memory, parent: QWidget | None = None) -> None:
         """bridge: the stream; memory: what of a take is recorded."""
@@ -58,7 +59,7 @@ class Header(QFrame):
         self._narrow: bool | None = None
         self.power = PowerButton(self)
         self.model = _ModelButton(self)
-        self.presets = _presets_menu(bridge, memory)
+        self.presets = PresetsMenu(bridge, memory)
         self.input = LevelMeter("Input", Qt.Orientation.Horizontal, "input", scale=False)
         self.output = LevelMeter("Output", Qt.Orientation.Horizontal, "output", scale=False)
         self.tuner = TunerReadout(bridge)
@@ -121,8 +122,8 @@ class Header(QFrame):
         bridge = self._bridge
         self.power.clicked.connect(self.toggle_power)
         self.model.clicked.connect(self.library_wanted)
-        for number in (self.latency, self.load, self.dropouts):
-            number.clicked.connect(self.details_wanted)
+        for number, which in ((self.latency, "latency"), (self.load, "load"), (self.dropouts, "load")):
+            number.clicked.connect(lambda _, which=which: self.details_wanted.emit(which))
         self.record.clicked.connect(self.toggle_recording)
         self.mute.clicked.connect(self.toggle_mute)
         self.panic.clicked.connect(bridge.panic)
@@ -219,14 +220,6 @@ def _under(state: LiveState) -> str:
         return state.targets[0].replace("-", " ").title()
     strong = sorted(zip(weights, state.targets, strict=True), reverse=True)
     return " + ".join(name.replace("-", " ").title() for weight, name in strong[:2] if weight >= 0.05)
-
-
-def _presets_menu(bridge: Bridge, memory: Memory) -> QWidget:
-    try:
-        from gui.presets_menu import PresetsMenu
-    except ImportError:
-        return QToolButton()
-    return PresetsMenu(bridge, memory)
 
 
 def _row(parent: QWidget, *widgets: QWidget) -> QHBoxLayout:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from PyQt6.QtCore import QByteArray, QEvent, Qt, pyqtSignal
+from PyQt6.QtCore import QByteArray, QEvent, QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QHideEvent, QShowEvent
 from PyQt6.QtWidgets import QGridLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
@@ -31,7 +31,6 @@ from gui.settings_page import SCALES, THEME, SettingsPage, wear
 from gui.shortcut_sheet import ShortcutSheet
 from gui.shortcuts import ShortcutKeys
 from gui.stall_watch import excuse_building
-from gui.widgets.empty_state import EmptyState
 from gui.widgets.notice_bar import NoticeBar
 
 if TYPE_CHECKING:
@@ -55,6 +54,7 @@ class MainWindow(QMainWindow):
         self.panels: dict[str, QWidget] = {}
         self._unseen: dict[str, Notice] = {}
         self._guide: QWidget | None = None
+        self._learn: QObject | None = None
         self._before_stage = "play"
         self.on_stage = False
         self.current = ""
@@ -90,7 +90,8 @@ class MainWindow(QMainWindow):
         bridge = self._bridge
         self.rail.chosen.connect(self.show_panel)
         self.header.library_wanted.connect(self.show_library)
-        self.header.details_wanted.connect(lambda: self.show_panel("play"))
+        self.header.details_wanted.connect(self.show_details)
+        bridge.learn_mode_changed.connect(self._begin_learning)
         bridge.panel_wanted.connect(self.show_panel)
         bridge.noticed.connect(self.take_notice)
         bridge.state_changed.connect(self._show_title)
@@ -145,13 +146,7 @@ class MainWindow(QMainWindow):
     def _make(self, key: str) -> None:
         spec = spec_of(key)
         excuse_building()
-        made: QWidget
-        try:
-            made = spec.make(self._bridge, self._memory)
-        except ModuleNotFoundError as error:
-            if error.name is None or not error.name.startswith("gui."):
-                raise
-            made = EmptyState(spec.icon, spec.title, "This part of the app is not installed.")
+        made = spec.make(self._bridge, self._memory)
         self.panels[key] = made
         self._stack.addWidget(made)
         if isinstance(made, SettingsPage):
@@ -164,6 +159,19 @@ class MainWindow(QMainWindow):
         show = getattr(self.panels["play"], "show_library", None)
         if show is not None:
             show()
+
+    def show_details(self, which: str) -> None:
+        """What is behind a number of the header."""
+        self.show_panel("play")
+        show = getattr(self.panels["play"], "show_details", None)
+        if show is not None:
+            show(which)
+
+    def _begin_learning(self) -> None:
+        if self._learn is None:
+            from gui.midi_learn import MidiLearn
+
+            self._learn = MidiLearn(self._bridge, self)
 
     def show_guide(self) -> None:
         """The guide of the first start."""
@@ -250,9 +258,7 @@ class MainWindow(QMainWindow):
         self._bridge.set_controls(mix=min(max(round(self._bridge.controls.mix + by, 3), 0.0), 1.0))
 
     def _open_presets(self) -> None:
-        show = getattr(self.header.presets, "showMenu", None)
-        if show is not None:
-            show()
+        self.header.presets.open_list()
 
     def _show_title(self, state: LiveState) -> None:
         title = "● Retimbre – recording" if state.recording is not None else "Retimbre"

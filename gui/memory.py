@@ -14,7 +14,7 @@ import json
 import os
 import threading
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 FORMAT: Final = 1
 WRITE_DELAY_S: Final = 0.5
@@ -47,17 +47,8 @@ class Memory:
         """
         with self._lock:
             value = self._values.get(key)
-        if value is None:
-            return default
-        if default is None:
-            return value  # type: ignore[no-any-return]  # whoever asks so knows what it keeps there
-        if isinstance(default, Path):
-            return cast("T", Path(value)) if isinstance(value, str) and value else default
-        if isinstance(default, tuple):
-            return cast("T", tuple(value)) if isinstance(value, list) else default
-        if isinstance(default, float) and type(value) is int:
-            return cast("T", float(value))
-        return cast("T", value) if type(value) is type(default) else default
+        fitted: T = _fitted(value, default)
+        return fitted
 
     def set(self, key: str, value: Any) -> None:
         """Remember a JSON value, a `Path` or a tuple; None forgets."""
@@ -136,6 +127,21 @@ class Memory:
             return {}
         self.problem = f"The app's memory {what}, so it starts afresh; the old one is kept in {aside}."
         return {}
+
+
+def _fitted(value: Any, default: Any) -> Any:
+    """`value` as the type of `default`, or `default` where it is of none such."""
+    if value is None:
+        return default
+    if default is None:
+        return value
+    if isinstance(default, Path):
+        return Path(value) if isinstance(value, str) and value else default
+    if isinstance(default, tuple):
+        return tuple(value) if isinstance(value, list) else default
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    return value if type(value) is type(default) else default
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ exception in a slot or thread, and an event that takes the GUI thread longer tha
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -70,6 +71,10 @@ def calm(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> It
     app = request.getfixturevalue("qapp")
     app.stalls.clear()
     yield
+    from gui import theme
+
+    with contextlib.suppress(TypeError):  # nobody listens
+        theme.notifier.changed.disconnect()  # the widgets of this test are gone; another theme is not theirs to wear
     stalls, app.stalls = [str(stall) for stall in app.stalls], []
     logged = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert not stalls, "\n".join(stalls)

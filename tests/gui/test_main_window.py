@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QApplication, QWidget
+
+from gui import theme
+from gui.live_state import Notice
+from gui.main_window import GUIDE_DONE, PANEL, MainWindow
+from gui.panels import EVERY_PANEL, PANELS
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
+    from gui.bridge import Bridge
+    from gui.memory import Memory
+
+
+@pytest.fixture
+def window(quiet_bridge: Bridge, memory: Memory, qtbot: QtBot) -> Iterator[MainWindow]:
+    memory.set(GUIDE_DONE, True)
+    memory.set(PANEL, "settings")
+    made = MainWindow(quiet_bridge, memory)
+    qtbot.addWidget(made)
+    with qtbot.waitActive(made):
+        made.show()
+    made.begin()
+    yield made
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    theme.apply(app, "dark")
+
+
+@pytest.mark.parametrize("spec", EVERY_PANEL, ids=lambda spec: spec.key)
+def test_every_panel_opens_by_its_keys_and_is_marked(spec: Any, window: MainWindow, qtbot: QtBot) -> None:
+    """Each panel is made when its keys are pressed, shown, marked on the rail and remembered."""
+    window.show_panel("play" if spec.key == "settings" else "settings")
+    last = spec.keys[-1]
+    key = Qt.Key.Key_Comma if last == "," else Qt.Key(ord(last))
+    QTest.keyClick(window, key, Qt.KeyboardModifier.ControlModifier)
+    assert window.current == spec.key
+    assert window.panels[spec.key].isVisible()
+    assert window.rail.buttons[spec.key].isChecked()
+    assert window._memory.get(PANEL, "") == spec.key
+
+
+def test_only_the_panel_that_is_shown_is_made(window: MainWindow) -> None:
+    """At start no other panel than the remembered one exists."""
+    assert list(window.panels) == ["settings"]
+
+
+def test_every_control_of_the_frame_is_named_and_reached(window: MainWindow) -> None:
+    """Whatever takes the keyboard in rail, header and settings has a name for a screen reader."""
+    for part in (window.rail, window.header, window.panels["settings"]):
+        for widget in part.findChildren(QWidget):
+            takes = widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+            if takes and widget.isVisible() and not widget.inherits("QAbstractScrollArea"):
+                name = widget.accessibleName() or getattr(widget, "text", str)()
+                assert name, widget
+
+
+def test_tab_goes_round_through_the_whole_header(window: MainWindow, qtbot: QtBot) -> None:
+    """With Tab alone every button of the header gets the keyboard."""
+    header = window.header
+    wanted = {header.power, header.model, header.record, header.mute, header.panic, header.learn, header.latency}
+    window.rail.buttons["play"].setFocus()
+    seen = set()
+    for _ in range(60):
+        focused = QApplication.focusWidget()
+        assert focused is not None
+        seen.add(focused)
+        QTest.keyClick(focused, Qt.Key.Key_Tab)
+    assert wanted <= seen
+
+
+def test_a_notice_is_shown_in_its_place(window: MainWindow, quiet_bridge: Bridge) -> None:
+    """A notice for everywhere lies below the header; one for a panel that is not made yet waits on the rail."""
+    quiet_bridge.say(Notice("Something is to be said."))
+    assert window.notices.isVisible()
+    quiet_bridge.say(Notice("The chain broke.", place="chain", severity="error"))
+    assert "notice" in window.rail.buttons["chain"].accessibleName()
+    told: list[Notice] = []
+    quiet_bridge.noticed.connect(told.append)
+    window.show_panel("chain")
+    assert [notice.text for notice in told] == ["The chain broke."]
+    assert window.rail.buttons["chain"].accessibleName() == "Chain"
+
+
+def test_escape_leaves_what_is_on_top(window: MainWindow, quiet_bridge: Bridge, qtbot: QtBot) -> None:
+    """Escape closes the list of shortcuts, then learn mode, then the stage screen."""
+    QTest.keyClick(window, Qt.Key.Key_F11)
+    assert window.on_stage and window.current == "setlist" and not window.rail.isVisible()
+    quiet_bridge.set_learn_mode(True)
+    QTest.keyClick(window, Qt.Key.Key_F1)
+    assert window.sheet.isVisible()
+    QTest.keyClick(window, Qt.Key.Key_Escape)
+    assert not window.sheet.isVisible() and quiet_bridge.learn_mode
+    QTest.keyClick(window, Qt.Key.Key_Escape)
+    assert not quiet_bridge.learn_mode and window.on_stage
+    QTest.keyClick(window, Qt.Key.Key_Escape)
+    assert not window.on_stage and window.rail.isVisible() and window.current == "settings"
+
+
+def test_keys_turn_and_undo_controls(window: MainWindow, quiet_bridge: Bridge, qtbot: QtBot) -> None:
+    """B bypasses, the brackets turn the mix, and Ctrl+Z takes it back."""
+    QTest.keyClick(window, Qt.Key.Key_B)
+    assert quiet_bridge.controls.bypass
+    QTest.keyClick(window, Qt.Key.Key_BracketLeft)
+    assert quiet_bridge.controls.mix == 0.95
+    QTest.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert quiet_bridge.controls.mix == 1.0 and quiet_bridge.controls.bypass
+    QTest.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert not quiet_bridge.controls.bypass
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_the_header_fits_at_every_size(scale: float, window: MainWindow, qapp: Any) -> None:
+    """At 1280×720, also with text of twice the size, nothing of the header is cut off or lies over another."""
+    theme.apply(qapp, "dark", scale)
+    window.resize(1280, 720)
+    qapp.processEvents()
+    qapp.stalls.clear()  # a new look redraws everything at once
+    header = window.header
+    area = header.rect()
+    parts = [
+        header.power, header.model, header.presets, header.input, header.output, header.tuner, header.latency,
+        header.load, header.dropouts, header.record, header.mute, header.panic, header.learn,
+    ]  # fmt: skip
+    spots = [part.rect().translated(part.mapTo(header, part.rect().topLeft())) for part in parts]
+    assert all(area.contains(spot) for spot in spots)
+    assert not [(a, b) for n, a in enumerate(spots) for b in spots[n + 1 :] if a.intersects(b)]
+    assert header.power.height() >= header.power.sizeHint().height()
+
+
+def test_the_look_is_remembered(window: MainWindow, memory: Memory, qtbot: QtBot, qapp: Any) -> None:
+    """Ctrl+D changes between dark and light and Ctrl+Plus enlarges the text, for the next start too."""
+    QTest.keyClick(window, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier)
+    assert theme.current().name == "light" and memory.get("look.theme", "") == "light"
+    QTest.keyClick(window, Qt.Key.Key_Plus, Qt.KeyboardModifier.ControlModifier)
+    assert memory.get("look.scale", 1.0) == 1.25
+    qapp.processEvents()
+    qapp.stalls.clear()  # a new look redraws everything at once
+
+
+def test_the_guide_is_shown_at_the_first_start_only(quiet_bridge: Bridge, memory: Memory, qtbot: QtBot) -> None:
+    """Without a memory of it the guide lies over the window; with one it does not."""
+    first = MainWindow(quiet_bridge, memory)
+    qtbot.addWidget(first)
+    first.show()
+    first.begin()
+    assert first._guide is not None and first._guide.isVisible()
+    memory.set(GUIDE_DONE, True)
+    second = MainWindow(quiet_bridge, memory)
+    qtbot.addWidget(second)
+    second.begin()
+    assert second._guide is None
+
+
+def test_the_header_shows_what_is(window: MainWindow, quiet_bridge: Bridge) -> None:
+    """Waiting, mute, a take and a blend are written in the header."""
+    header, state = window.header, quiet_bridge.state
+    controls = replace(state.settings.controls, target=(0.5, 0.0, 0.5, 0.0, 0.0, 0.0))
+    names = ("violin", "cello", "flute", "clarinet", "trumpet", "saxophone")
+    settings = replace(state.settings, controls=controls)
+    header.show_state(replace(state, settings=settings, targets=names, muted=True))
+    assert header.model.under.text() == "Violin + Flute" or header.model.under.text() == "Flute + Violin"
+    assert header.mute.isChecked() and not header.record.isChecked()
+    header.show_state(replace(state, power="waiting", targets=names))
+    assert "Waiting" in header.model.under.text()
+
+
+def test_the_table_of_panels_is_whole() -> None:
+    """Every panel's class is where the table says, and has a shortcut of its own."""
+    from importlib import import_module
+
+    assert all(issubclass(getattr(import_module(spec.module), spec.name), QWidget) for spec in EVERY_PANEL)
+    assert len({spec.keys for spec in EVERY_PANEL}) == len(EVERY_PANEL) == len(PANELS) + 1
+
+
+def test_library_and_details_are_a_click_away(
+    window: MainWindow, qtbot: QtBot, make_bridge: Callable[..., Bridge]
+) -> None:
+    """A click on the model leads to the library, one on a number to what is behind it."""
+    QTest.mouseClick(window.header.model, Qt.MouseButton.LeftButton)
+    assert window.current == "play"
+    play: Any = window.panels["play"]
+    assert play.pages.currentWidget() is play.library
+    QTest.mouseClick(window.header.load, Qt.MouseButton.LeftButton)
+    assert play.pages.currentWidget() is not play.library
