@@ -90,8 +90,7 @@ class ConvertPanel(QWidget):
         self.empty = EmptyState(
             "convert",
             "Drop sound files here",
-            "Files or folders: wav, flac, ogg, mp3, aiff or MIDI. Each becomes the same playing on another instrument, "
-            "as long as it was.",
+            "Files or folders: wav, flac, ogg, mp3, aiff or MIDI. Each becomes the same playing on another instrument.",
             "Choose files…",
         )
         self._make_buttons()
@@ -351,9 +350,10 @@ class ConvertPanel(QWidget):
     def _fit(self) -> None:
         narrow = self.width() < theme.px(_NARROW_UNITS)
         direction = QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight
-        least = 84 if self._listening.isVisibleTo(self._left) else 52
+        least = 84 if self._listening.isVisibleTo(self._left) else 44
         self._left.setMinimumHeight(theme.px(least) if narrow else 0)
         self.compare.name.setVisible(not narrow)
+        self._foot.setVisible(bool(self.queue.jobs) or not narrow)
         self._scroll.setMinimumHeight(self.form.sizeHint().height() + theme.px(1) if narrow else theme.px(30))
         if narrow:
             self._side.setMinimumWidth(0)
