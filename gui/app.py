@@ -44,6 +44,7 @@ class App:
         from gui.settings_page import wear
 
         self.qt, self.memory = qt, memory
+        self.ended = False
         wear(memory)
         settings, problem = remembered_settings(memory)
         self.faults = Faults(self._say)
@@ -51,7 +52,7 @@ class App:
         self.remembering = Remembering(self.bridge, memory)
         self.window: MainWindow = MainWindow(self.bridge, memory)
         self._problems = [sentence for sentence in (memory.problem, problem) if sentence]
-        self._wanted_power = memory.get(START_ON, False) and memory.get(POWER, False)
+        self.wanted_power = memory.get(START_ON, False) and memory.get(POWER, False)
 
     def begin(self) -> None:
         """Show the window, and when it is there the rest."""
@@ -68,7 +69,7 @@ class App:
 
     def _begin_last(self) -> None:
         self.bridge.refresh_devices()
-        if self._wanted_power:
+        if self.wanted_power:
             self.bridge.set_power(True)
         gc.freeze()  # what is here now stays: collections need not look at it any more
 
@@ -77,6 +78,7 @@ class App:
 
         Left to the interpreter's end they would be taken apart in any order, which can crash.
         """
+        self.ended = True
         self.remembering.write()
         self.window.close()
         self.bridge.close()
