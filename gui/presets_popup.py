@@ -249,7 +249,7 @@ class PresetsPopup(QFrame):
         marked = self.marked()
         wanted = self._bridge.state.preset if marked is None else marked.name
         favourites = self.favourites()
-        self.entries = sorted(entries, key=lambda one: one.name not in favourites)
+        self.entries = sorted(entries, key=lambda one: (one.name not in favourites, one.name.casefold()))
         self.list.clear()
         for one in self.entries:
             now = " (loaded)" if one.name == self._bridge.state.preset else ""

@@ -61,6 +61,8 @@ class SetlistEditor(QWidget):
         super().__init__(parent)
         self._bridge = bridge
         self.draft = SetlistDraft()
+        self.began = False
+        """Whether anything was ever changed at this desk."""
         self._saved = SetlistDraft()
         self.entries: list[SetlistEntry] = []
         self.presets: list[PresetEntry] = []
@@ -263,6 +265,7 @@ class SetlistEditor(QWidget):
             self._put(draft)
 
     def _put(self, draft: SetlistDraft) -> None:
+        self.began = True
         self.draft = draft
         self.show_draft()
 

@@ -84,7 +84,7 @@ class SetlistPanel(QWidget):
             return
         came = self._known is None and state.setlist is not None
         self._known = state.setlist
-        if came and not self.editor.draft.songs:  # it was read after the start
+        if came and not self.editor.began:  # it was read after the start
             self.editor.show_setlist(state.setlist)
             self.show_stage()
 
