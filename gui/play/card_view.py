@@ -23,7 +23,7 @@ from gui.play.library_entries import card_pictures
 from realtime.manifest import CARD_FILE
 
 _LONGEST_CARD = 100_000
-_MOST_PICTURES = 12
+_MOST_PICTURES = 24
 _SECTION = re.compile(r"\n(?=#{1,6} |!\[|\n- )")
 _WITHOUT_HTML = QTextDocument.MarkdownFeature.MarkdownDialectGitHub | QTextDocument.MarkdownFeature.MarkdownNoHTML
 
@@ -91,12 +91,21 @@ class CardView(QTextBrowser):
         if not self._waiting:
             self._timer.stop()
             return
-        cursor = self.textCursor()
+        bar = self.verticalScrollBar()
+        scrolled = bar.value() if bar is not None else 0
+        cursor = QTextCursor(self.document())
         cursor.movePosition(QTextCursor.MoveOperation.End)
         if not cursor.atStart():
             cursor.insertBlock(QTextBlockFormat(), QTextCharFormat())  # out of a list that ended
         cursor.insertMarkdown(self._waiting.pop(0), _WITHOUT_HTML)
+        self.setTextCursor(
+            QTextCursor(self.document())
+        )  # its own cursor went along; the card is read from its beginning
+        if bar is not None:
+            bar.setValue(scrolled)
 
     def loadResource(self, type: int, name: QUrl) -> Any:  # noqa: A002, N802
         """The package's pictures; no other file and no address is ever opened for a card."""
-        return self._pictures.get(name.toString())
+        nothing = QImage(1, 1, QImage.Format.Format_ARGB32)  # else Qt draws a torn page
+        nothing.fill(Qt.GlobalColor.transparent)
+        return self._pictures.get(name.toString(), nothing)

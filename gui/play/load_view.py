@@ -35,10 +35,10 @@ from realtime.meters import Cause, Incident, Snapshot
 CAUSE_WORDS: dict[Cause, str] = {
     "xrun": "The sound card or its driver lost a block.",
     "late callback": "A block took longer than there was time.",
-    "model missed": "The model was not ready in time; your own sound stood in for it.",
-    "model failed": "The model failed; your own sound stood in until it was restarted.",
-    "model not finite": "The model gave no numbers; your own sound stood in until it was restarted.",
-    "plugins missed": "A plugin was not ready in time; the sound went round it.",
+    "model missed": "The model was late; your own sound stood in.",
+    "model failed": "The model failed and was restarted; your own sound stood in.",
+    "model not finite": "The model lost its way and was restarted; your own sound stood in.",
+    "plugins missed": "A plugin was late; the sound went round it.",
     "defect": "Something went wrong in the engine; the sound went on.",
 }
 _MOST_ROWS = 300
@@ -162,6 +162,9 @@ class LoadView(QWidget):
             self._new.clear()
             for line in lines:
                 self.list.insertItem(0, line)
+                shown = self.list.item(0)
+                if shown is not None:
+                    shown.setToolTip(line)
             while self.list.count() > _MOST_ROWS:
                 self.list.takeItem(self.list.count() - 1)
         count = len(self._bridge.incidents)

@@ -185,7 +185,9 @@ def test_a_card_shows_its_own_pictures_and_opens_nothing_else(qtbot: QtBot, tmp_
     secret = tmp_path / "secret.png"
     QImage(8, 8, QImage.Format.Format_RGB32).save(str(secret))
     for address in (f"file://{secret}", str(secret), "https://example.org/a.png", "../identity/clips.png"):
-        assert view.loadResource(2, QUrl(address)) is None
+        assert view.loadResource(2, QUrl(address)).width() == 1
+    bar = view.verticalScrollBar()
+    assert bar is not None and bar.value() == 0 and bar.maximum() > 400
 
 
 @pytest.fixture
