@@ -123,6 +123,17 @@ class Desk:
         x, y = spot["left"] + at[0] * spot["width"], spot["top"] + at[1] * spot["height"]
         self.hand("mousemove", int(x), int(y), "click", button)
 
+    def drag(self, begin: tuple[int, int], end: tuple[int, int]) -> None:
+        """Press at one place of the screen, move in small steps, let go at the other."""
+        self.hand("mousemove", *begin, "mousedown", 1)
+        for part in range(1, 11):
+            spot = [round(a + (b - a) * part / 10) for a, b in zip(begin, end, strict=True)]
+            self.hand("mousemove", *spot)
+            time.sleep(0.05)  # a drag is a conversation between two programs, step by step
+        self.hand("mousemove", end[0] + 2, end[1] + 2)
+        time.sleep(0.3)
+        self.hand("mouseup", 1)
+
     def key(self, *names: str) -> None:
         """Press keys, one after the other."""
         self.hand("key", "--clearmodifiers", *names)

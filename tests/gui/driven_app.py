@@ -3,6 +3,8 @@
     python driven_app.py --memory FILE          every line on the standard input is a question in JSON, answered in one
 
     {"where": NAME}   the middle of the visible widget, item or tab with this accessible name or text: {"x": …, …}
+    {"says": TEXT}    whether this stands anywhere on the screen
+    {"choices": NAME} what a box to choose from offers
     {"names": true}   every visible widget that takes the keyboard: its class and name
     {"state": true}   the live stream, as the bridge knows it
     {"grab": FILE}    a picture of the window
@@ -16,8 +18,8 @@ import json
 import sys
 from typing import Any
 
-from PyQt6.QtCore import QModelIndex, QPoint, QSocketNotifier, Qt
-from PyQt6.QtWidgets import QAbstractButton, QAbstractItemView, QApplication, QLabel, QLineEdit, QWidget
+from PyQt6.QtCore import QModelIndex, QRect, QSocketNotifier, Qt
+from PyQt6.QtWidgets import QAbstractButton, QAbstractItemView, QApplication, QComboBox, QLabel, QLineEdit, QWidget
 
 import gui.app
 from realtime.cli import main as retimbre
@@ -47,6 +49,11 @@ class EyedApp(gui.app.App):
     def _answer(self, question: dict[str, Any]) -> Any:
         if "where" in question:
             return where(question["where"])
+        if "says" in question:
+            return any(question["says"] in one.text() for one in visible() if isinstance(one, QLabel))
+        if "choices" in question:
+            boxes = [one for one in visible() if isinstance(one, QComboBox) and words_of(one) == question["choices"]]
+            return [box.itemText(row).split("·")[0].strip() for box in boxes for row in range(box.count())]
         if "names" in question:
             return [
                 [type(one).__name__, words_of(one)]
@@ -83,37 +90,40 @@ def words_of(widget: QWidget) -> str:
 
 
 def where(name: str) -> dict[str, Any] | None:
-    """The place of what has this name; those that can be clicked first, then texts, then items of lists."""
+    """The place of what has this name: in a list that is open, then what can be clicked, then texts, then any list."""
+    popup = QApplication.activePopupWidget()
+    if popup is not None:
+        return item([one for one in popup.findChildren(QAbstractItemView) if one.isVisible()], name)
     found = sorted(
         (one for one in visible() if words_of(one) == name),
         key=lambda one: (not one.isEnabled(), isinstance(one, QLabel)),
     )
-    if found:
-        area = found[0].visibleRegion().boundingRect()
-        middle = found[0].mapToGlobal(area.center())
-        corner = found[0].mapToGlobal(area.topLeft())
-        return place(middle, corner, area.width(), area.height(), enabled=found[0].isEnabled())
-    for view in (one for one in visible() if isinstance(one, QAbstractItemView)):
-        model = view.model()
+    if not found:
+        return item([one for one in visible() if isinstance(one, QAbstractItemView)], name)
+    area = found[0].visibleRegion().boundingRect()
+    return place(found[0], area, enabled=found[0].isEnabled())
+
+
+def item(views: list[QAbstractItemView], name: str) -> dict[str, Any] | None:
+    """The place of a list's row that begins with this text."""
+    for view in views:
+        model, port = view.model(), view.viewport()
         assert model is not None
+        assert port is not None
         for row in range(model.rowCount()):
             index = model.index(row, 0, QModelIndex())
             if str(index.data() or "").startswith(name):
                 view.scrollTo(index)
-                area = view.visualRect(index)
-                port = view.viewport()
-                assert port is not None
-                return place(
-                    port.mapToGlobal(area.center()), port.mapToGlobal(area.topLeft()), area.width(), area.height()
-                )
+                return place(port, view.visualRect(index))
     return None
 
 
-def place(middle: QPoint, corner: QPoint, width: int, height: int, *, enabled: bool = True) -> dict[str, Any]:
+def place(widget: QWidget, area: QRect, *, enabled: bool = True) -> dict[str, Any]:
     """As it is answered."""
+    middle, corner = widget.mapToGlobal(area.center()), widget.mapToGlobal(area.topLeft())
     return {
-        "x": middle.x(), "y": middle.y(), "left": corner.x(), "top": corner.y(), "width": width, "height": height,
-        "enabled": enabled,
+        "x": middle.x(), "y": middle.y(), "left": corner.x(), "top": corner.y(), "width": area.width(),
+        "height": area.height(), "enabled": enabled,
     }  # fmt: skip
 
 
