@@ -29,6 +29,7 @@ from PyQt6.QtWidgets import (
 from gui import theme
 from gui.icon import icon
 from gui.train.asking import ask
+from gui.train.bending import bend
 from gui.train.catalogue import minutes_words
 from gui.train.listening import Listening
 from gui.widgets.waveform import WaveformView
@@ -225,7 +226,8 @@ class CheckView(QWidget):
         right = QVBoxLayout()
         right.addLayout(said)
         right.addWidget(self.wave, 1)
-        body = QHBoxLayout()
+        self._head = head
+        self._body = body = QHBoxLayout()
         body.addWidget(self.list, 2)
         body.addLayout(right, 3)
         body.setSpacing(theme.px(4))
@@ -233,6 +235,10 @@ class CheckView(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(head)
         column.addLayout(body, 1)
+
+    def bend(self, narrow: bool) -> None:
+        """Stand in one column where there is little room."""
+        bend(narrow, self._head, self._body)
 
     def _dress(self) -> None:
         self.wave.setMinimumHeight(theme.px(22))

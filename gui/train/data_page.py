@@ -22,6 +22,7 @@ from gui import theme
 from gui.live_state import Notice
 from gui.own_command import own_command
 from gui.train import run_process
+from gui.train.bending import bend
 from gui.train.catalogue import Material
 from gui.train.check_view import CheckView
 from gui.train.failure import failure
@@ -64,7 +65,8 @@ class DataPage(QWidget):
         self._column = QVBoxLayout(self)
         self._kinds = QButtonGroup(self)
         chosen = memory.get("train.kind", "recordings")
-        row = QHBoxLayout()
+        self._narrow = False
+        self._chips = row = QHBoxLayout()
         for number, (key, words, tip, _) in enumerate(KINDS):
             button = QPushButton(words)
             button.setCheckable(True)
@@ -113,8 +115,16 @@ class DataPage(QWidget):
         if self._found is None:
             self._found = CheckView(self._bridge)
             self._found.hide()
+            self._found.bend(self._narrow)
             self._column.insertWidget(self._column.count() - 1, self._found, 100)
         return self._found
+
+    def bend(self, narrow: bool) -> None:
+        """Stand in one column where there is little room."""
+        self._narrow = narrow
+        bend(narrow, self._chips, *self.sources.rows())
+        if self._found is not None:
+            self._found.bend(narrow)
 
     def fall_silent(self) -> None:
         """End what is listened to."""
@@ -163,6 +173,7 @@ class DataPage(QWidget):
         self.sources = Sources(key)
         self.sources.restore(self._memory.get(f"train.sources.{key}", {}))
         self.sources.changed.connect(self._forget_check)
+        bend(self._narrow, *self.sources.rows())
         self._place.addWidget(self.sources)
         self._forget_check()
 

@@ -12,6 +12,7 @@ import json
 from collections import deque
 from typing import Final
 
+from PyQt6 import sip
 from PyQt6.QtCore import QByteArray, QCoreApplication, QObject, QProcess, QProcessEnvironment, QTimer, pyqtSignal
 
 LINES_A_TURN: Final = 25
@@ -115,7 +116,7 @@ class JsonCommand(QObject):
 
 
 def _end_process(process: QProcess) -> None:
-    if process.state() != QProcess.ProcessState.NotRunning:
+    if not sip.isdeleted(process) and process.state() != QProcess.ProcessState.NotRunning:
         process.kill()
         process.waitForFinished(2000)
 

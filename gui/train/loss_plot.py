@@ -163,7 +163,7 @@ class LossPlot(QWidget):
             top, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, chosen or "● unseen recordings"
         )
         painter.setPen(theme.color("text_dim"))
-        if not chosen and self.training:
+        if not chosen and self.training and self.width() > theme.px(75):
             painter.drawText(top, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, "— while training")
 
     def _near(self, step: int | None) -> str:

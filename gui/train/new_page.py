@@ -9,14 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PyQt6.QtCore import Qt, QTimer, pyqtSignal
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtCore import QTimer, pyqtSignal
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.icon import icon
 from gui.own_command import own_command
 from gui.train import run_process
 from gui.train.asking import ask
+from gui.train.bending import bend, scrolling
 from gui.train.catalogue import Recipe, rough_time
 from gui.train.data_page import Data, DataPage
 from gui.train.failure import failure
@@ -27,7 +28,6 @@ from realtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from gui.bridge import Bridge
-    from gui.memory import Memory
 
 
 class NewPage(QWidget):
@@ -35,14 +35,15 @@ class NewPage(QWidget):
 
     started = pyqtSignal(object)
 
-    def __init__(self, bridge: Bridge, memory: Memory, parent: QWidget | None = None) -> None:
+    def __init__(self, bridge: Bridge, data: DataPage, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._bridge, self._memory = bridge, memory
+        self._bridge, self.data = bridge, data
         self._zoo: JsonCommand | None = None
         self._recipes: list[Recipe] = []
         self._speeds: dict[str, float] = {}
         self._device = ""
         self._gpu = False
+        self._narrow = False
         self._starting = False
         self.recipe: RecipePage | None = None
         self.steps = [QPushButton("1  Data"), QPushButton("2  Recipe")]
@@ -57,29 +58,40 @@ class NewPage(QWidget):
         self._arrange()
         theme.notifier.changed.connect(self._dress)
         self._dress()
-        # Each in an event of its own: together they would take long.
-        self.data = DataPage(bridge, memory)
+        # In an event of its own: together they would take long.
         self.data.ready.connect(self._take_data)
         QTimer.singleShot(0, self._show_data)
 
     def _show_data(self) -> None:
-        self._pages.addWidget(_scrolling(self.data))
+        self._pages.addWidget(scrolling(self.data))
         self.show_step(0)
         QTimer.singleShot(0, lambda: self.data.found)
 
     def show_step(self, number: int) -> None:
         """Show 0 Data or 1 Recipe."""
-        if number == 1:
+        if number == 1 and self._pages.count() < 2:
             self._build_recipe()
+            QTimer.singleShot(0, lambda: self.show_step(1))
+            return
         self._pages.setCurrentIndex(number)
         self.data.fall_silent()
         self._show_state()
 
     def _build_recipe(self) -> None:
+        """Build the second step; it is put in its place and filled in events of their own."""
         if self.recipe is None:
             self.recipe = RecipePage()
+            QTimer.singleShot(0, self._place_recipe)
+
+    def _place_recipe(self) -> None:
+        if self.recipe is not None:
             self.recipe.changed.connect(self._show_state)
-            self._pages.addWidget(_scrolling(self.recipe))
+            self.recipe.bend(self._narrow)
+            self._pages.addWidget(scrolling(self.recipe))
+            QTimer.singleShot(0, self._fill_recipe)
+
+    def _fill_recipe(self) -> None:
+        if self.recipe is not None and self._pages.count() > 1:
             self.recipe.set_data(self.data.data)
             self.recipe.set_recipes(self._recipes)
             self._show_speeds()
@@ -125,7 +137,7 @@ class NewPage(QWidget):
 
     def _take_data(self, data: Data | None) -> None:
         if self.recipe is not None:
-            self.recipe.set_data(data)
+            QTimer.singleShot(0, self._fill_recipe)
         if data is not None and not self._recipes and self._zoo is None:
             QTimer.singleShot(0, self._ask_zoo)
         if data is not None:
@@ -206,10 +218,12 @@ class NewPage(QWidget):
             button.clicked.connect(lambda _checked, number=number: self.show_step(number))
             top.addWidget(button)
         top.addStretch(1)
-        foot = QHBoxLayout()
-        foot.addWidget(self.words, 1)
-        foot.addWidget(self.back)
-        foot.addWidget(self.next)
+        self._foot, buttons = QHBoxLayout(), QHBoxLayout()
+        buttons.addStretch(1)
+        buttons.addWidget(self.back)
+        buttons.addWidget(self.next)
+        self._foot.addWidget(self.words, 1)
+        self._foot.addLayout(buttons)
         self._column = QVBoxLayout(self)
         line = QFrame()
         theme.set_role(line, "line")
@@ -217,7 +231,15 @@ class NewPage(QWidget):
         self._column.addWidget(line)
         self._column.addWidget(self.notices)
         self._column.addWidget(self._pages, 1)
-        self._column.addLayout(foot)
+        self._column.addLayout(self._foot)
+
+    def bend(self, narrow: bool) -> None:
+        """Stand in one column where there is little room."""
+        self._narrow = narrow
+        bend(narrow, self._foot)
+        self.data.bend(narrow)
+        if self.recipe is not None:
+            self.recipe.bend(narrow)
 
     def _dress(self) -> None:
         self._column.setContentsMargins(theme.px(4), 0, theme.px(4), 0)
@@ -228,12 +250,3 @@ class NewPage(QWidget):
         """Nobody listens to what is not seen."""
         self.data.fall_silent()
         super().hideEvent(event)
-
-
-def _scrolling(page: QWidget) -> QScrollArea:
-    area = QScrollArea()
-    area.setWidget(page)
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    return area

@@ -32,6 +32,7 @@ from PyQt6.QtWidgets import (
 
 from gui import theme
 from gui.icon import icon
+from gui.train.bending import bend
 from gui.train.catalogue import LENGTHS, OWN_SETTINGS, Recipe, minutes_words, rough_time
 from gui.train.settings_form import SettingsForm
 
@@ -303,7 +304,7 @@ class RecipePage(QWidget):
         for layout in (self._checks, pair):
             layout.setContentsMargins(0, 0, 0, 0)
             layout.setSpacing(theme.px(1) if layout is self._checks else theme.px(2))
-        long = QHBoxLayout()
+        self._long = long = QHBoxLayout()
         long.setSpacing(theme.px(2))
         for number, (words, _, tip) in enumerate(LENGTHS):
             button = QPushButton(words)
@@ -332,6 +333,10 @@ class RecipePage(QWidget):
         self._column.addWidget(self.more, 0, Qt.AlignmentFlag.AlignLeft)
         self._column.addWidget(self.form)
         self._column.addStretch(1)
+
+    def bend(self, narrow: bool) -> None:
+        """Stand in one column where there is little room."""
+        bend(narrow, self._body, self._long)
 
     def _dress(self) -> None:
         self._column.setContentsMargins(0, 0, 0, 0)

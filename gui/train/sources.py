@@ -70,7 +70,7 @@ class Folders(QWidget):
         buttons.addWidget(self.add_button)
         buttons.addWidget(self.remove_button)
         buttons.addStretch(1)
-        row = QHBoxLayout(self)
+        self.row = row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.px(2))
         row.addWidget(self.list, 1)
@@ -123,12 +123,13 @@ class Instrument(QWidget):
         self.file.setAccessibleName(f"{words}: choose a SoundFont")
         self.file.setToolTip("Choose a SoundFont")
         self.file.clicked.connect(lambda: choose_file(self, words, self.path.setText))
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.name, 2)
-        row.addWidget(self.path, 4)
+        self.row, where = QHBoxLayout(self), QHBoxLayout()
+        self.row.setContentsMargins(0, 0, 0, 0)
+        self.row.addWidget(self.name, 1)
+        where.addWidget(self.path, 1)
         for widget in (self.program, self.folder, self.file):
-            row.addWidget(widget)
+            where.addWidget(widget)
+        self.row.addLayout(where, 3)
         self.name.textChanged.connect(lambda _text: self.changed.emit())
         self.path.textChanged.connect(self._take_path)
         self.program.valueChanged.connect(lambda _value: self.changed.emit())
@@ -179,6 +180,10 @@ class Sources(QWidget):
                 one.changed.connect(self.changed)
                 self.instruments.append(one)
                 form.addRow(words, one)
+
+    def rows(self) -> list[QHBoxLayout]:
+        """The rows that may stand in a column."""
+        return [*([self.folders.row] if self.folders is not None else []), *(one.row for one in self.instruments)]
 
     def missing(self) -> str:
         """What has to be given before it can be checked; empty when nothing is."""

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from PyQt6.QtCore import QTimer, QUrl
-from PyQt6.QtGui import QCloseEvent, QDesktopServices, QHideEvent, QShowEvent
+from PyQt6.QtGui import QCloseEvent, QDesktopServices, QHideEvent, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.live_state import Notice, Severity
 from gui.own_command import own_command
 from gui.train.asking import ask
+from gui.train.bending import NARROW_UNITS, scrolling
 from gui.train.failure import failure
 from gui.train.json_command import JsonCommand
 from gui.train.run_watch import RunWatch
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from gui.train.watch_page import WatchPage
 
 LIST_UNITS: Final = 52
+NARROW_LIST_UNITS: Final = 36
 
 
 def _load_pages() -> None:
@@ -55,6 +57,8 @@ class TrainPanel(QWidget):
         self.new: NewPage | None = None
         self.watch: WatchPage | None = None
         self._folder: Path | None = None
+        self._narrow = False
+        self._watch_area: QWidget | None = None
         self._export: JsonCommand | None = None
         self._exported: tuple[Path, str] | None = None
         self.watcher = RunWatch(bridge, memory, self)
@@ -116,28 +120,47 @@ class TrainPanel(QWidget):
             ask(self, self._bridge, work, lambda _none: self.watcher.look(), self._fail)
 
     def _begin(self) -> None:
-        self._show_page()
-        self.watcher.look()
+        from gui.train.data_page import DataPage
+
+        data = DataPage(self._bridge, self._memory)
+
+        def build() -> None:
+            from gui.train.new_page import NewPage
+
+            self.new = NewPage(self._bridge, data)
+            self.new.started.connect(self._take_started)
+            self.new.bend(self._narrow)
+            self._stack.addWidget(self.new)
+            self._show_page()
+            self.watcher.look()
+
+        QTimer.singleShot(0, build)
 
     def _show_page(self) -> None:
         if self._folder is None:
-            if self.new is None:
-                from gui.train.new_page import NewPage
+            if self.new is not None:
+                self._stack.setCurrentWidget(self.new)
+            return
+        if self.watch is None:
+            from gui.train.watch_page import WatchPage
 
-                self.new = NewPage(self._bridge, self._memory)
-                self.new.started.connect(self._take_started)
-                self._stack.addWidget(self.new)
-            self._stack.setCurrentWidget(self.new)
-        else:
-            if self.watch is None:
-                from gui.train.watch_page import WatchPage
+            self.watch = WatchPage(self._bridge)
+            self.watch.wanted.connect(self.wish)
+            QTimer.singleShot(0, self._build_clips)
+        elif self._watch_area is not None and self.watch.run is not None and self.watch.run.folder == self._folder:
+            self._stack.setCurrentWidget(self._watch_area)
 
-                self.watch = WatchPage(self._bridge)
-                self.watch.wanted.connect(self.wish)
-                self._stack.addWidget(self.watch)
-                self.watcher.look()
-            if self.watch.run is not None and self.watch.run.folder == self._folder:
-                self._stack.setCurrentWidget(self.watch)
+    def _build_clips(self) -> None:
+        if self.watch is not None:
+            self.watch.bend(self._narrow)
+            self.watch.clips.set_clips(())
+        QTimer.singleShot(0, self._place_watch)
+
+    def _place_watch(self) -> None:
+        if self.watch is not None and self._watch_area is None:
+            self._watch_area = scrolling(self.watch)
+            self._stack.addWidget(self._watch_area)
+        self.watcher.look()
 
     def _take_started(self, folder: Path) -> None:
         self.watcher.add(folder)
@@ -155,11 +178,12 @@ class TrainPanel(QWidget):
                 self.runs.choose(live)
 
     def _take_seen(self, seen: Seen) -> None:
-        if self.watch is None or seen.run.folder != self._folder:
+        if self.watch is None or self._watch_area is None or seen.run.folder != self._folder:
             return
-        self.watch.show_seen(seen)
         self.watch.set_exporting(self._export is not None and self._exported_folder == seen.run.folder)
-        self._stack.setCurrentWidget(self.watch)
+        self.watch.show_seen(seen)
+        if self._stack.currentWidget() is not self._watch_area:
+            QTimer.singleShot(0, self._show_page)
 
     @property
     def _exported_folder(self) -> Path | None:
@@ -240,7 +264,23 @@ class TrainPanel(QWidget):
             self._export.close()
         super().closeEvent(event)
 
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Stand in one column where there is little room."""
+        super().resizeEvent(event)
+        self._bend()
+
+    def _bend(self) -> None:
+        narrow = self.width() - self.runs.width() < theme.px(NARROW_UNITS)
+        if narrow != self._narrow:
+            self._narrow = narrow
+            self.runs.setFixedWidth(theme.px(NARROW_LIST_UNITS if narrow else LIST_UNITS))
+            if self.new is not None:
+                self.new.bend(narrow)
+            if self.watch is not None:
+                self.watch.bend(narrow)
+
     def _dress(self) -> None:
-        self.runs.setFixedWidth(theme.px(LIST_UNITS))
+        self.runs.setFixedWidth(theme.px(NARROW_LIST_UNITS if self._narrow else LIST_UNITS))
+        self._bend()
         self._row.setContentsMargins(theme.px(4), theme.px(4), 0, theme.px(4))
         self._row.setSpacing(theme.px(2))

@@ -30,6 +30,7 @@ from PyQt6.QtWidgets import (
 
 from gui import theme
 from gui.icon import icon
+from gui.train.bending import bend
 from gui.train.catalogue import rough_time
 from gui.train.clips_view import ClipsView
 from gui.train.listening import Listening
@@ -85,7 +86,9 @@ class WatchPage(QWidget):
         self.measure = QComboBox()
         self.measure.setAccessibleName("What the curve shows")
         self.measure.currentIndexChanged.connect(self._choose_measure)
-        self.plot, self.clips = LossPlot(), ClipsView(bridge, self.listening)
+        self._bridge = bridge
+        self._clips: ClipsView | None = None
+        self.plot = LossPlot()
         self.show_log = QToolButton()
         self.show_log.setText("What it says")
         self.show_log.setCheckable(True)
@@ -102,6 +105,14 @@ class WatchPage(QWidget):
         self._arrange()
         theme.notifier.changed.connect(self._dress)
         self._dress()
+
+    @property
+    def clips(self) -> ClipsView:
+        """The test clips; built when first needed."""
+        if self._clips is None:
+            self._clips = ClipsView(self._bridge, self.listening)
+            self._body.addWidget(self._clips, 3)
+        return self._clips
 
     def show_seen(self, seen: Seen) -> None:
         """Show what was read of the run."""
@@ -152,6 +163,8 @@ class WatchPage(QWidget):
         self.export.setEnabled(not self._exporting)
         self.export.setText("Adding…" if self._exporting else "Add again" if run.exported else "Add to library")
         self.play.setVisible(bool(run.exported))
+        for widget in (self.progress, self._middle):
+            widget.setVisible(run.state != "missing")
         theme.set_role(self.export, "" if run.exported or run.state != "done" else "primary")
         theme.set_role(self.resume, "primary")
         for action, shown in (
@@ -188,26 +201,34 @@ class WatchPage(QWidget):
         return button
 
     def _arrange(self) -> None:
-        head = QHBoxLayout()
-        head.addWidget(self.title, 1)
+        self._head, buttons = QHBoxLayout(), QHBoxLayout()
+        self._head.addWidget(self.title, 1)
         for button in (self.stop, self.resume, self.export, self.play, self.more):
-            head.addWidget(button)
+            buttons.addWidget(button)
+        self._head.addLayout(buttons)
         left = QVBoxLayout()
         left.addWidget(self.measure, 0, Qt.AlignmentFlag.AlignLeft)
         left.addWidget(self.plot, 1)
-        self._body = QHBoxLayout()
+        self._middle = QWidget()
+        self._body = QHBoxLayout(self._middle)
+        self._body.setContentsMargins(0, 0, 0, 0)
         self._body.addLayout(left, 2)
-        self._body.addWidget(self.clips, 3)
         foot = QHBoxLayout()
         foot.addWidget(self.show_log)
         foot.addWidget(self.log_tail, 1)
+        foot.addStretch(0)
         self._column = QVBoxLayout(self)
-        self._column.addLayout(head)
+        self._column.addLayout(self._head)
         self._column.addWidget(self.state_line)
         self._column.addWidget(self.progress)
-        self._column.addLayout(self._body, 3)
+        self._column.addWidget(self._middle, 3)
+        self._column.addStretch(0)
         self._column.addLayout(foot)
         self._column.addWidget(self.log, 1)
+
+    def bend(self, narrow: bool) -> None:
+        """Stand in one column where there is little room."""
+        bend(narrow, self._head, self._body)
 
     def _dress(self) -> None:
         edge = theme.px(4)

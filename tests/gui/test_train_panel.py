@@ -146,6 +146,7 @@ def watched(panel: TrainPanel) -> Any:
     return panel.watch
 
 
+@pytest.mark.timeout(400)  # three processes that load torch, on a machine that may do other things
 def test_a_training_from_folders_to_the_library(
     make_panel: Callable[[], TrainPanel],
     recordings: Path,
