@@ -17,7 +17,7 @@ Standard widgets are styled by one style sheet; the dynamic property `role` pick
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from PyQt6.QtCore import QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QGuiApplication, QPalette
@@ -119,6 +119,7 @@ class _Look:
     system_px: float = BASE_FONT_PX
     family: str = FALLBACK_FAMILY
     follows: bool = False
+    fonts: ClassVar[dict[tuple[FontRole, str, float], QFont]] = {}
 
 
 notifier = Notifier()
@@ -169,12 +170,15 @@ def px(units: float) -> int:
 
 def font(role: FontRole = "body") -> QFont:
     """The font of a role; figures are all of one width, so that numbers do not dance."""
-    chosen = QFont()
-    chosen.setFamilies([_Look.family, FALLBACK_FAMILY])
-    chosen.setPixelSize(round(BASE_FONT_PX * _zoom() * FONT_SIZES[role]))
-    chosen.setWeight(QFont.Weight.DemiBold if role in _SEMIBOLD else QFont.Weight.Normal)
-    chosen.setFeature(QFont.Tag("tnum"), 1)
-    return chosen
+    key = (role, _Look.family, _zoom())
+    kept = _Look.fonts.get(key)
+    if kept is None:  # Qt looks for a font's file once per object, not per description: a third of a label's painting
+        kept = _Look.fonts[key] = QFont()
+        kept.setFamilies([_Look.family, FALLBACK_FAMILY])
+        kept.setPixelSize(round(BASE_FONT_PX * _zoom() * FONT_SIZES[role]))
+        kept.setWeight(QFont.Weight.DemiBold if role in _SEMIBOLD else QFont.Weight.Normal)
+        kept.setFeature(QFont.Tag("tnum"), 1)
+    return QFont(kept)
 
 
 def color(name: str, alpha: float = 1.0) -> QColor:
