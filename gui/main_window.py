@@ -23,7 +23,6 @@ from gui import theme
 from gui.header import Header
 from gui.icon import app_icon
 from gui.live_state import LiveState, Notice
-from gui.midi_learn import MidiLearn
 from gui.panels import PANELS, spec_of
 from gui.rail import Rail
 from gui.settings_page import SCALE as SCALE_KEY
@@ -80,7 +79,6 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(middle)
         self.sheet = ShortcutSheet(self)
         self.keys = ShortcutKeys(self, self._actions())
-        self.midi_learn = MidiLearn(bridge, self)
         self._connect()
         geometry = QByteArray.fromBase64(memory.get(GEOMETRY, "").encode())
         if not self.restoreGeometry(geometry):

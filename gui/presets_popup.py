@@ -6,7 +6,8 @@
     [name        ] [Save as]   one field for saving and renaming; the button says "Overwrite" where a name is taken
     [Save][Favourite][Rename][Delete][Folder]
 
-A pop-up that closes by itself. What goes wrong is said in it. GUI thread.
+A pop-up that closes by itself. What goes wrong is said in it. GUI thread. Over 300 lines because the list and what is
+done with the marked preset are one picture.
 """
 
 from __future__ import annotations

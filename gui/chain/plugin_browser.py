@@ -22,6 +22,7 @@ from PyQt6.QtWidgets import (
     QListWidgetItem,
     QProgressBar,
     QPushButton,
+    QScrollArea,
     QStackedLayout,
     QVBoxLayout,
     QWidget,
@@ -143,11 +144,19 @@ class PluginBrowser(QWidget):
         head.addWidget(self.search, 1)
         head.addWidget(self.scan)
         head.addWidget(self.close_button)
-        details = QVBoxLayout()
-        details.setSpacing(theme.px(2))
+        details, told = QVBoxLayout(), QWidget()
+        words = QVBoxLayout(told)
+        words.setContentsMargins(0, 0, 0, 0)
         for widget in (self._name, self._facts, self._problem):
-            details.addWidget(widget)
-        details.addStretch(1)
+            words.addWidget(widget)
+        words.addStretch(1)
+        room = QScrollArea()
+        room.setWidgetResizable(True)
+        room.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        room.setAccessibleName("About the plugin")
+        room.setWidget(told)
+        details.addWidget(room, 1)
+        details.setSpacing(theme.px(2))
         buttons = QHBoxLayout()
         buttons.addStretch(1)
         buttons.addWidget(self.again)

@@ -5,7 +5,7 @@
     preset_values ──▶ `retimbre plugins show URI --preset …`  where a preset puts the knobs
 
 Foreign code is never loaded in the app. One question runs at a time, the others wait their turn; what a scan found is
-read from its memory. GUI thread.
+read from its memory. GUI thread. Over 300 lines because each question and the reading of its answer belong together.
 """
 
 from __future__ import annotations
