@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QShowEvent
-from PyQt6.QtWidgets import QApplication, QFrame, QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.first_start.hear_steps import HearStep, ModelStep, NoteStep
@@ -54,10 +54,11 @@ class FirstStart(QWidget):
         self.skip.clicked.connect(self.leave)
         self.back.clicked.connect(lambda: self.go(self.step - 1))
         self.next.clicked.connect(self._go_on)
-        self.pages = QStackedWidget()
-        self.pages.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        for step in self.steps:
-            self.pages.addWidget(step)
+        self.pages = QWidget()  # no QStackedWidget: in one the tallest page decides the height of all
+        column = QVBoxLayout(self.pages)
+        column.setContentsMargins(0, 0, 0, 0)
+        for page in self.steps:
+            column.addWidget(page)
         self._arrange()
         bridge.noticed.connect(self._take_notice)
         bridge.state_changed.connect(self._show_state)
@@ -106,10 +107,8 @@ class FirstStart(QWidget):
         self.back.setVisible(self.step > 0)
         self.next.setText(("Next", "I see it", "Next", "Done")[self.step])
         self._say("")
-        for place, step_page in enumerate(self.steps):  # only the one that is seen decides how much is scrolled
-            policy = QSizePolicy.Policy.Preferred if place == self.step else QSizePolicy.Policy.Ignored
-            step_page.setSizePolicy(policy, policy)
-        self.pages.setCurrentWidget(self.steps[self.step])
+        for place, page in enumerate(self.steps):
+            page.setVisible(place == self.step)
         self.steps[self.step].begin()
         focused = QApplication.focusWidget()
         if focused is not None and self.pages.isAncestorOf(focused):

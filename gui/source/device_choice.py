@@ -129,17 +129,18 @@ class DeviceChoice(QWidget):
         """Follow what is wanted and what sounds."""
         settings = state.settings
         running = state.running if state.power == "on" else None
+        known = self._hardware is not None
         devices: tuple[Device, ...] = () if self._hardware is None else self._hardware.devices
         api = offers.chosen_api(devices, settings, running)
         source, sink = (self._device(state, devices, direction, api) for direction in ("input", "output"))
         rate = offers.rate_of(sink, settings, running)
         self.api.offer(
-            offers.api_offers(devices, settings, running),
+            offers.api_offers(devices, settings, running, known=known),
             None if settings.host_api is None else offers.chosen_api(devices, settings, None),
         )
         for box, direction in ((self.input, "input"), (self.output, "output")):
             box.offer(
-                offers.device_offers(devices, settings, running, direction),  # type: ignore[arg-type]
+                offers.device_offers(devices, settings, running, direction, known=known),  # type: ignore[arg-type]
                 offers.chosen_value(devices, settings, direction, api),  # type: ignore[arg-type]
             )
         channels = offers.channel_offers(source, "input", settings.input_channel)

@@ -58,22 +58,29 @@ def chosen_api(devices: Sequence[Device], settings: StreamSettings, running: Run
     return running.host_api if running is not None else None
 
 
-def api_offers(devices: Sequence[Device], settings: StreamSettings, running: Running | None) -> list[Offer]:
-    """Automatic, then each host API; one that is wanted and gone stays."""
+def api_offers(
+    devices: Sequence[Device], settings: StreamSettings, running: Running | None, *, known: bool = True
+) -> list[Offer]:
+    """Automatic, then each host API; one that is wanted and gone stays. known: whether anybody has looked."""
     there = list(dict.fromkeys(device.host_api for device in devices))
     automatic = f"Automatic ({running.host_api})" if running is not None else "Automatic"
     offers = [Offer(automatic, None), *(Offer(api, api) for api in there)]
     wanted = chosen_api(devices, settings, None)
     if wanted is not None and wanted not in there:
-        held = running is not None and running.host_api == wanted
+        held = not known or (running is not None and running.host_api == wanted)
         offers.append(Offer(wanted if held else f"{wanted} (not there)", wanted, held))
     return offers
 
 
 def device_offers(
-    devices: Sequence[Device], settings: StreamSettings, running: Running | None, direction: Direction
+    devices: Sequence[Device],
+    settings: StreamSettings,
+    running: Running | None,
+    direction: Direction,
+    *,
+    known: bool = True,
 ) -> list[Offer]:
-    """The default, then each device of the host API with what it adds in milliseconds."""
+    """The default, then each device of the host API with what it adds in milliseconds. known: as in `api_offers`."""
     api = chosen_api(devices, settings, running)
     here = [device for device in devices if device.channels(direction) and api in (None, device.host_api)]
     usual = find(devices, None, direction, api)
@@ -87,7 +94,7 @@ def device_offers(
         offers.append(Offer(f"{words}  ·  {device_latency(device, settings, direction)}", device.name))
     wanted = getattr(settings, direction)
     if wanted is not None and find(devices, wanted, direction, api) is None:
-        held = running is not None and wanted.casefold() in str(sounding).casefold()
+        held = not known or (running is not None and wanted.casefold() in str(sounding).casefold())
         offers.append(Offer(wanted if held else f"{wanted} (not connected)", wanted, held))
     return offers
 

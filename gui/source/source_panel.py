@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtGui import QHideEvent, QResizeEvent, QShowEvent
-from PyQt6.QtWidgets import QBoxLayout, QFrame, QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QBoxLayout, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.source.device_choice import DeviceChoice
@@ -59,8 +59,9 @@ class SourcePanel(QWidget):
         self.keyboard: KeyboardDesk | None = None
         self.file: FileSource | None = None
         self.notices, self.kinds, self.level = NoticeBar(), KindRow(), InputLevel(bridge)
-        self._pages = QStackedWidget()
-        self._pages.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._pages = QWidget()  # no QStackedWidget: in one the tallest page decides the height of all
+        self._pages_column = QVBoxLayout(self._pages)
+        self._pages_column.setContentsMargins(0, 0, 0, 0)
         self._holders = {kind.key: self._holder() for kind in KINDS}
         self._arrange()
         self._timer = QTimer(self)
@@ -78,7 +79,7 @@ class SourcePanel(QWidget):
         column = QVBoxLayout(holder)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.px(3))
-        self._pages.addWidget(holder)
+        self._pages_column.addWidget(holder)
         return holder
 
     def _arrange(self) -> None:
@@ -119,11 +120,8 @@ class SourcePanel(QWidget):
 
     def _show_page(self, key: str) -> None:
         getattr(self, f"_make_{key}")()
-        self._pages.setCurrentWidget(self._holders[key])
-        for holder in self._holders.values():  # only the page that is seen decides the height
-            seen = holder is self._holders[key]
-            policy = QSizePolicy.Policy.Preferred if seen else QSizePolicy.Policy.Ignored
-            holder.setSizePolicy(policy, policy)
+        for other, holder in self._holders.items():
+            holder.setVisible(other == key)
         self._dock.setVisible(key == "midi")
         if self.keyboard is not None:
             self.keyboard.setVisible(key == "midi")

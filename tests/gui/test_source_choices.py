@@ -34,6 +34,7 @@ def test_a_device_that_is_gone_stays_in_the_list() -> None:
     assert [(offer.words, offer.value) for offer in gone] == [("Volt 1 (not connected)", "Volt 1")]
     assert all(offer.connected for offer in offers.device_offers(CARDS, WANTED, None, "input"))
     assert offers.missing(CARDS, WANTED, None) == ["Volt 1"]
+    assert all(offer.connected for offer in offers.device_offers([], WANTED, None, "output", known=False))
     assert offers.chosen_value(CARDS, WANTED, "input", "ALSA") == "Scarlett 2i2"
 
 
