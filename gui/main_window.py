@@ -86,7 +86,7 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         bridge = self._bridge
-        self.rail.chosen.connect(self.show_panel)
+        self.rail.chosen.connect(self.choose_panel)
         self.header.library_wanted.connect(self.show_library)
         self.header.details_wanted.connect(self.show_details)
         bridge.learn_mode_changed.connect(self._begin_learning)
@@ -122,10 +122,16 @@ class MainWindow(QMainWindow):
             "quit": self._quit,
         }
         for spec in (*PANELS, spec_of("settings")):
-            actions[f"panel:{spec.key}"] = lambda key=spec.key: self.show_panel(key)  # type: ignore[misc]
+            actions[f"panel:{spec.key}"] = lambda key=spec.key: self.choose_panel(key)  # type: ignore[misc]
         return actions
 
     # panels
+
+    def choose_panel(self, key: str) -> None:
+        """The player asks for a panel; asking for Play again leads from the library back to playing."""
+        if key == "play" and (show := getattr(self.panels.get("play"), "show_playing", None)) is not None:
+            show()
+        self.show_panel(key)
 
     def show_panel(self, key: str) -> None:
         """Show a panel; it is made now if it has not been."""
@@ -183,6 +189,7 @@ class MainWindow(QMainWindow):
     def begin(self) -> None:
         """What comes after the window is on the screen: the panel that was shown last, and the guide at first."""
         self.show_panel(self._memory.get(PANEL, "play"))
+        self.setFocus()  # no control begins with the keyboard; the first Tab goes to the rail
         if not self._memory.get(GUIDE_DONE, False):
             self.show_guide()
 
