@@ -111,7 +111,8 @@ def test_every_decision_is_listed() -> None:
 
 def test_scripts_are_sound_shell() -> None:
     """Every script parses, and those that run stop at the first error."""
-    scripts = [path for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run"] if path.is_file()]
+    beside = [path for path in (ROOT / "scripts").iterdir() if path.suffix in {"", ".sh"} and path.is_file()]
+    scripts = [*beside, ROOT / ".ci" / "run"]
     for script in scripts:
         subprocess.run(["bash", "-n", str(script)], check=True, timeout=10)
         if script.suffix == "":

@@ -47,7 +47,7 @@ def desk(jack_server: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.Mo
 def plays(desk: Desk, sound: FloatArray) -> Any:
     """Somebody plays `sound` into the stagebox again and again."""
     np.save(desk.folder / "melody.npy", sound)
-    box = desk.start("stage_box.py", desk.folder / "melody.npy")
+    box: Any = desk.start("stage_box.py", desk.folder / "melody.npy")
     assert box.stdout.readline() == "ready\n", desk.said("stage_box.py")
     return box
 

@@ -1,0 +1,112 @@
+"""What the app costs and whether sound suffers from it: see scripts/measure_app."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from gui.memory import Memory
+from realtime.bench import machine, melody
+from realtime.bench_live import jack_without_hardware
+from tests.gui.desk import Desk
+
+RATE = 48000
+# What a restless player clicks on; after each a moment to draw.
+CLICKS = (
+    "Play",
+    "Source",
+    "Chain",
+    "Convert",
+    "Train",
+    "Setlist",
+    "Settings",
+    "Play",
+    "Mute",
+    "Mute",
+    "Blend of targets",
+)
+
+
+def main(seconds: float = 300.0, period: int = 128) -> int:
+    """Measure and print; 1 when a callback was late."""
+    with tempfile.TemporaryDirectory() as place, jack_without_hardware(period=period, rate_hz=RATE, loopback=2):
+        folder = Path(place)
+        for name in ("CONFIG", "DATA", "STATE", "CACHE"):
+            if name != "CACHE":  # what was compiled once stays compiled
+                os.environ[f"XDG_{name}_HOME"] = str(folder / name.lower())
+        os.environ["XDG_MUSIC_DIR"] = str(folder / "music")
+        memory = folder / "memory.json"
+        remembered = Memory(memory)
+        remembered.set("first_start.done", True)
+        remembered.close()
+        np.save(folder / "melody.npy", melody(8.0, RATE))
+        desk = Desk(folder)
+        try:
+            box = desk.start("stage_box.py", folder / "melody.npy")
+            assert box.stdout is not None
+            box.stdout.readline()
+            starts = [start_s(desk, memory) for _ in range(3)]
+            measured = play(desk, seconds, memory)
+        finally:
+            desk.close()
+    print(json.dumps({"machine": machine(), "period": period, "start_to_interactive_s": starts, **measured}, indent=1))
+    return int(measured["clicked"]["late_callbacks"] > 0)
+
+
+def start_s(desk: Desk, memory: Path) -> float:
+    """From the command to an app that answers and shows its panel."""
+    began = time.monotonic()
+    desk.open_app(memory)
+    desk.until(lambda: desk.ask(where="Choose a model"), "the Play panel")
+    took = time.monotonic() - began
+    assert desk.app is not None
+    desk.key("ctrl+q")
+    desk.app.wait(20.0)
+    return round(took, 2)
+
+
+def play(desk: Desk, seconds: float, memory: Path) -> dict[str, dict[str, float]]:
+    """Play: a fifth of the time left alone, then being clicked."""
+    desk.open_app(memory)
+    desk.key("ctrl+2")
+    for name in ("Input device", "Output device"):
+        desk.until(lambda name=name: "stagebox" in desk.ask(choices=name), "the stagebox")  # type: ignore[misc]
+        desk.click(name)
+        desk.click("stagebox")
+    desk.key("ctrl+1", "ctrl+p")
+    desk.until(lambda: desk.ask(state=True)["power"] == "on", "the power", 120.0)
+    time.sleep(5.0)
+    alone = part(desk, seconds / 5, ())
+    return {"left_alone": alone, "clicked": part(desk, seconds, CLICKS)}
+
+
+def part(desk: Desk, seconds: float, clicks: tuple[str, ...]) -> dict[str, float]:
+    """A stretch of time: what was late, and the share of one core that the app's process took."""
+    assert desk.app is not None
+    process = psutil.Process(desk.app.pid)
+    before, used, began = desk.ask(state=True), process.cpu_times(), time.monotonic()
+    todo = itertools.cycle(clicks)
+    while time.monotonic() - began < seconds:
+        if clicks:
+            desk.click(next(todo))
+        time.sleep(1.0)
+    now, spent, took = desk.ask(state=True), process.cpu_times(), time.monotonic() - began
+    share = (spent.user + spent.system - used.user - used.system) / took
+    return {
+        "seconds": round(took, 1),
+        "late_callbacks": now["late"] - before["late"],
+        "xruns": now["xruns"] - before["xruns"],
+        "app_share_of_a_core": round(share, 3),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(*(kind(text) for kind, text in zip((float, int), sys.argv[1:], strict=False))))
