@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QProcess, Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QWidget
 
@@ -31,6 +31,9 @@ def window(quiet_bridge: Bridge, memory: Memory, qtbot: QtBot) -> Iterator[MainW
         made.show()
     made.begin()
     yield made
+    for process in made.findChildren(QProcess):  # as the end of the app does
+        process.kill()
+        process.waitForFinished()
     app = QApplication.instance()
     assert isinstance(app, QApplication)
     theme.apply(app, "dark")
