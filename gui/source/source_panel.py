@@ -5,7 +5,8 @@
     └ MIDI: the on-screen keyboard, always in reach ─┘
 
 Pages are made when they are first shown. While the panel is seen and no stream runs, devices are looked for every two
-seconds; beside a running stream only when asked, because opening a sound system twice may disturb it. GUI thread.
+seconds; beside a running stream only when asked, because opening a sound system twice may disturb it. GUI
+thread. Over 300 lines because the three pages change one stream together.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from realtime.device_watch import Hardware
 
 LOOK_MS: Final = 2000
+PREPARE_MS: Final = 60
 SIDE_UNITS: Final = 84
 _NARROW_UNITS: Final = 220
 _LOW_UNITS: Final = 125
@@ -123,7 +125,7 @@ class SourcePanel(QWidget):
         for other, holder in self._holders.items():
             holder.setVisible(other == key)
         self._dock.setVisible(key == "midi")
-        if self.keyboard is not None:
+        if self.keyboard is not None and self._midi_columns is not None:
             self.keyboard.setVisible(key == "midi")
         self.kinds.show_chosen(key)
         self._shown = key
@@ -137,18 +139,12 @@ class SourcePanel(QWidget):
                 self.devices.set_hardware(self._hardware)
 
     def _make_midi(self) -> None:
-        if self.midi_input is not None:
+        while self._prepare():
+            pass
+        if self._midi_columns is not None or self.midi_input is None:
             return
-        from gui.source.keyboard_desk import KeyboardDesk
-        from gui.source.midi_choice import BindingsTable, MidiInputChoice
-        from gui.source.sound_choice import SoundChoice
-
-        self.midi_input = MidiInputChoice(self._bridge, self._memory)
-        self.sound = SoundChoice(self._memory)
-        self.sound.changed.connect(lambda source: self._change_midi(source=source))
-        self.sound.mixed_changed.connect(lambda mixed: self._change_midi(mixed=mixed))
-        self.bindings = BindingsTable(self._bridge)
-        self.keyboard = KeyboardDesk(self._bridge, self._memory)
+        assert self.bindings is not None
+        assert self.sound is not None
         left = QVBoxLayout()
         left.setSpacing(theme.px(3))
         left.addWidget(self.midi_input)
@@ -169,6 +165,35 @@ class SourcePanel(QWidget):
         if self._hardware is not None:
             self.midi_input.set_hardware(self._hardware)
         self._show_state(self._bridge.state)
+
+    def _prepare(self) -> bool:
+        """Make the next part of the MIDI page; whether there was one. One alone takes less than an event may."""
+        if self.midi_input is None:
+            from gui.source.midi_choice import MidiInputChoice
+
+            self.midi_input = MidiInputChoice(self._bridge, self._memory)
+        elif self.bindings is None:
+            from gui.source.midi_choice import BindingsTable
+
+            self.bindings = BindingsTable(self._bridge)
+        elif self.sound is None:
+            from gui.source.sound_choice import SoundChoice
+
+            self.sound = SoundChoice(self._memory)
+            self.sound.changed.connect(lambda source: self._change_midi(source=source))
+            self.sound.mixed_changed.connect(lambda mixed: self._change_midi(mixed=mixed))
+        elif self.keyboard is None:
+            from gui.source.keyboard_desk import KeyboardDesk
+
+            self.keyboard = KeyboardDesk(self._bridge, self._memory)
+        else:
+            return False
+        return True
+
+    def _prepare_ahead(self) -> None:
+        """While the first page is looked at, one part a moment, so that a press on MIDI finds them made."""
+        if self.isVisible() and self._prepare():
+            QTimer.singleShot(PREPARE_MS, self._prepare_ahead)
 
     def _make_file(self) -> None:
         if self.file is None:
@@ -280,6 +305,7 @@ class SourcePanel(QWidget):
         if self._hardware is None or self._bridge.state.power in ("off", "waiting"):
             self._bridge.refresh_devices()
         self._pace()
+        QTimer.singleShot(PREPARE_MS, self._prepare_ahead)
 
     def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802
         """Nobody looks."""
@@ -295,7 +321,8 @@ class SourcePanel(QWidget):
             self._middle.setDirection(direction)
             if self._midi_columns is not None:
                 self._midi_columns.setDirection(direction)
-        self._place_keyboard()
+        if self._midi_columns is not None:
+            self._place_keyboard()
 
     def _place_keyboard(self) -> None:
         """Below everything, always in reach; but where that would leave no room, it scrolls with the rest."""
