@@ -153,7 +153,8 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     parent.kill()
-    parent.communicate()
+    parent.wait()
+    parent.stdout.close()  # which the child holds too
     deadline = time.monotonic() + 10
     while psutil.pid_exists(child) and time.monotonic() < deadline:
         time.sleep(0.02)
