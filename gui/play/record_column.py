@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QKeySequence, QShortcut, QShowEvent
+from PyQt6.QtGui import QAction, QKeySequence, QShortcut, QShowEvent
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -77,6 +77,10 @@ class RecordColumn(QFrame):
         self.list.setUniformItemSizes(True)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setAccessibleName("Takes")
+        # A double click plays; the name is typed over after F2, a second click, or from the menu.
+        trigger = QAbstractItemView.EditTrigger
+        self.list.setEditTriggers(trigger.EditKeyPressed | trigger.SelectedClicked)
+        self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.none = QLabel("Your takes appear here.\nDrag them into a folder or a music program.")
         self.none.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.none.setWordWrap(True)
@@ -131,6 +135,15 @@ class RecordColumn(QFrame):
         self._bridge.take_finished.connect(self._take_finished)
         delete = QShortcut(QKeySequence(Qt.Key.Key_Delete), self.list, self._delete)
         delete.setContext(Qt.ShortcutContext.WidgetShortcut)
+        for words, act in (
+            ("Play or stop", self._play),
+            ("Rename", lambda: self.list.edit(self.list.currentIndex())),
+            ("Show in files", self._reveal),
+            ("Move to the trash", self._delete),
+        ):
+            action = QAction(words, self.list)
+            action.triggered.connect(act)
+            self.list.addAction(action)
         theme.notifier.changed.connect(self._dress)
 
     def _dress(self) -> None:
@@ -173,7 +186,7 @@ class RecordColumn(QFrame):
             return
         side = self._bridge.state.settings.recorded
         peak = now.input_peak if side == "input" else now.output_peak
-        level = f"{level_db(peak):.0f} dB" if peak > 1e-4 else "silence"
+        level = f"{level_db(peak):.0f} dB".replace("-", "−") if peak > 1e-4 else "silence"
         text = f"Recording  {clock(now.recorded_samples / now.rate_hz)}"
         if now.recording_lost_samples:
             text += f", {now.recording_lost_samples / now.rate_hz:.1f} s lost: the disk is too slow"

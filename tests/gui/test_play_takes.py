@@ -179,6 +179,24 @@ def test_what_cannot_be_read_is_not_played(column: RecordColumn, qtbot: QtBot, q
     assert column.notice.isVisible() and column._playback.path is None
 
 
+def test_the_menu_has_everything_that_can_be_done_with_a_take(
+    column: RecordColumn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Play, rename, show and delete are in the menu of the list, and Show in files names the folder if it must."""
+    from gui.play import record_column
+
+    said: list[Any] = []
+    monkeypatch.setattr(column.notice, "show_notice", said.append)
+    monkeypatch.setattr(record_column, "reveal", lambda _: False)
+    choose(column, 0)
+    actions = {action.text(): action for action in column.list.actions()}
+    assert list(actions) == ["Play or stop", "Rename", "Show in files", "Move to the trash"]
+    actions["Rename"].trigger()
+    assert column.list.findChild(QLineEdit).text() == "002 b"
+    actions["Show in files"].trigger()
+    assert str(column._bridge.takes_folder) in said[0].text
+
+
 def test_what_is_recorded_is_remembered(column: RecordColumn, memory: Memory, qtbot: QtBot) -> None:
     """The choice of sides is kept, and recording waits for the power in words."""
     assert not column.record.isEnabled() and column.time.text() == "Turn the sound on to record."
