@@ -11,7 +11,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtGui import QResizeEvent
+from PyQt6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gui import theme
 from gui.chain.chain_desk import ChainDesk
@@ -28,6 +38,7 @@ if TYPE_CHECKING:
     from gui.memory import Memory
     from realtime.messages import Side
 
+_LOW_UNITS = 95  # of height: below it, path and list of plugins do not fit together
 _PLACES = {"before": "in front of the model", "after": "behind the model"}
 
 
@@ -62,6 +73,8 @@ class ChainPanel(QWidget):
         theme.set_role(self._stack, "card")
         self._stack.addWidget(self._scroll)
         self._stack.addWidget(self.browser)
+        self.browser.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        self._stack.currentChanged.connect(lambda _: self._make_room())
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.px(4), theme.px(3), theme.px(4), theme.px(4))
         column.setSpacing(theme.px(2))
@@ -99,6 +112,15 @@ class ChainPanel(QWidget):
         self._adding = side
         self._stack.setCurrentWidget(self.browser)
         self.browser.begin(f"Add {_PLACES[side]}")
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """In a low window the list of plugins has the place of the path."""
+        super().resizeEvent(event)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        adding = self._stack.currentWidget() is self.browser
+        self.path.setVisible(not adding or self.height() >= theme.px(_LOW_UNITS))
 
     def _close_browser(self) -> None:
         self._stack.setCurrentWidget(self._scroll)
