@@ -5,6 +5,7 @@
     ┌ list ┐ ┌ what the chosen one is: words, sound, card ┐
 
 Packages are read, imported and removed in the background; a drop of a folder, .zip or .nam anywhere here imports it.
+Over 300 lines because all that is done with models acts on this one list and is answered in this one place.
 """
 
 from __future__ import annotations

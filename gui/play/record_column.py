@@ -5,7 +5,8 @@
     ┌ takes ┐
     [Play] [Show in files] [Delete]
 
-The folder is read in the background, when a take ends and when the panel is shown; a file that is gone vanishes.
+The folder is read in the background, when a take ends and when the panel is shown; a file that is gone vanishes. Over
+300 lines because each thing that is done with a take has its answer when the file is gone, and they share one list.
 """
 
 from __future__ import annotations
