@@ -115,6 +115,15 @@ class Recipe:
                 "The list of recipes is not understood: the app and its command line are of different versions."
             ) from error
 
+    def for_length(self, part: float) -> dict[str, Any]:
+        """What changes when the run is `part` of its shipped length: all that counts steps; a short one shows as much."""
+        made: dict[str, Any] = {"run.steps": max(1, round(self.steps * part))}
+        if part != 1:
+            often = dict.fromkeys(("run.validate_every", "run.checkpoint_every"), min(1.0, part))
+            parts = often | dict.fromkeys(self.phases, part)
+            made |= {s.key: max(1, round(s.value * parts[s.key])) for s in self.settings if s.key in parts}
+        return made
+
     def with_changes(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """The run file's tables with `changes` by key ("run.steps") put in; None takes a key away."""
         tables: dict[str, Any] = copy.deepcopy(dict(self.tables))

@@ -19,12 +19,10 @@ from PyQt6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
     QComboBox,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
-    QRadioButton,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -34,49 +32,13 @@ from gui import theme
 from gui.icon import icon
 from gui.train.bending import bend
 from gui.train.catalogue import LENGTHS, OWN_SETTINGS, Recipe, minutes_words, rough_time
+from gui.train.recipe_card import RecipeCard
 from gui.train.settings_form import SettingsForm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gui.train.data_page import Data
-
-
-class RecipeCard(QFrame):
-    """A recipe to choose: its words and its costs."""
-
-    def __init__(self, recipe: Recipe, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.recipe = recipe
-        theme.set_role(self, "card")
-        self.button = QRadioButton(recipe.title)
-        self.costs = QLabel()
-        theme.set_role(self.costs, "small")
-        purpose = QLabel(recipe.purpose)
-        for label in (purpose, self.costs):
-            label.setWordWrap(True)
-        self.button.setAccessibleDescription(f"{recipe.purpose} {recipe.wants}")
-        self.setToolTip(recipe.wants)
-        column = QVBoxLayout(self)
-        column.setSpacing(theme.px(1))
-        for widget in (self.button, purpose, self.costs):
-            column.addWidget(widget)
-        column.addStretch(1)
-        self.button.toggled.connect(self._mark)
-
-    def set_seconds(self, seconds: float | None, unknown: str) -> None:
-        """How long it would take; `unknown` while nobody knows."""
-        latency = "" if self.recipe.latency_ms is None else f"answers after {self.recipe.latency_ms:.0f} ms · "
-        self.costs.setText(latency + (unknown if seconds is None else f"{rough_time(seconds)} to train"))
-
-    def mousePressEvent(self, _event: object) -> None:  # noqa: N802
-        """A click anywhere chooses it."""
-        self.button.setChecked(True)
-        self.button.setFocus()
-
-    def _mark(self, chosen: bool) -> None:
-        self.setProperty("chosen", "true" if chosen else "false")
-        theme.set_role(self, "card")
 
 
 class RecipePage(QWidget):
@@ -167,10 +129,6 @@ class RecipePage(QWidget):
         """Part of the shipped number of steps."""
         return LENGTHS[max(0, self.lengths.checkedId())][1]
 
-    def steps(self) -> int:
-        """How many will be trained."""
-        return 0 if self.recipe is None else max(1, round(self.recipe.steps * self.length))
-
     def seconds(self) -> float | None:
         """How long that takes here; None while nobody knows."""
         if self.recipe is None or self.recipe.run not in self._speeds:
@@ -196,18 +154,7 @@ class RecipePage(QWidget):
         data, recipe = self._data, self.recipe
         assert data is not None
         assert recipe is not None
-        made = self.form.changes()
-        steps = self.steps()
-        made["run.steps"] = steps
-        if steps != recipe.steps:  # as often as in the whole run: a short one shows as much
-            part = {
-                **dict.fromkeys(recipe.phases, self.length),
-                "run.validate_every": min(1.0, self.length),
-                "run.checkpoint_every": min(1.0, self.length),
-            }
-            for setting in recipe.settings:
-                if setting.key in part and setting.key not in made:
-                    made[setting.key] = max(1, round(setting.value * part[setting.key]))
+        made = recipe.for_length(self.length) | self.form.changes()
         made["data.index"] = str(data.index)
         if data.kind == "recordings":
             made["data.targets"] = [name for name, check in self.sounds.items() if check.isChecked()]

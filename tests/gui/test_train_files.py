@@ -196,3 +196,17 @@ def test_a_command_in_a_sentence_can_be_copied(qapp: Any) -> None:
     notice.do()
     assert qapp.clipboard().text().endswith("-m pip install 'retimbre[train]'")
     assert failure("The disk is full: make room.").action == ""
+
+
+def test_a_short_run_keeps_the_proportions_of_the_whole() -> None:
+    """Steps, phases and the distance of validations shrink together; a long run validates as often as the shipped one."""
+    settings = tuple(
+        Setting(key, "int", value, "")
+        for key, value in (("run.validate_every", 500), ("training.analysis_steps", 1000), ("run.batch", 8))
+    )
+    recipe = Recipe(
+        "voice", "Voice", "", "", "recordings", 5.0, True, 5.0, 4500, (), ("training.analysis_steps",), {}, settings
+    )
+    assert recipe.for_length(1.0) == {"run.steps": 4500}
+    assert recipe.for_length(0.1) == {"run.steps": 450, "run.validate_every": 50, "training.analysis_steps": 100}
+    assert recipe.for_length(2.0) == {"run.steps": 9000, "run.validate_every": 500, "training.analysis_steps": 2000}

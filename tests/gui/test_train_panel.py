@@ -162,7 +162,8 @@ def test_a_training_from_folders_to_the_library(
     assert new.data.data is not None
     assert set(new.data.data.minutes) == {"horn", "reed"}
     press(new.next, qtbot)
-    qtbot.waitUntil(lambda: new.recipe is not None and new.next.isEnabled(), timeout=10_000)
+    qtbot.waitUntil(lambda: new.recipe is not None and bool(new.recipe.cards), timeout=10_000)
+    qtbot.waitUntil(lambda: new.next.text() == "Start training" and new.next.isEnabled(), timeout=10_000)
     assert "about 2 hours" in new.recipe.cards[0].costs.text()
     assert "No graphics card" in new.words.text()
     new.recipe.name.setText("My horn & reed")
