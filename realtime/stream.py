@@ -29,6 +29,7 @@ from realtime.loading import Loading
 from realtime.measure import LoopProbe, Measured
 from realtime.messages import MidiSettings, Plugins, Running, StreamSettings
 from realtime.meters import Meters, Times
+from realtime.midi.source import compile_ahead
 from realtime.player import Player
 
 if TYPE_CHECKING:
@@ -160,6 +161,8 @@ class Stream:
 
     def set_midi(self, settings: MidiSettings | None) -> None:
         """Other MIDI, or none. Raises `RetimbreError`, and then the old one stays."""
+        if self.player is not None and settings is not None and settings.source is not None:
+            compile_ahead(settings.source)  # sound runs, and here it would hold Python's lock for seconds
         feed = self._open_midi(settings)
         player, old = self.player, self.feed
         self.settings = replace(self.settings, midi=settings)
