@@ -116,7 +116,7 @@ class Recipe:
             ) from error
 
     def for_length(self, part: float) -> dict[str, Any]:
-        """What changes when the run is `part` of its shipped length: all that counts steps; a short one shows as much."""
+        """What changes when the run is `part` of its shipped length: all that counts steps."""
         made: dict[str, Any] = {"run.steps": max(1, round(self.steps * part))}
         if part != 1:
             often = dict.fromkeys(("run.validate_every", "run.checkpoint_every"), min(1.0, part))

@@ -199,7 +199,7 @@ def test_a_command_in_a_sentence_can_be_copied(qapp: Any) -> None:
 
 
 def test_a_short_run_keeps_the_proportions_of_the_whole() -> None:
-    """Steps, phases and the distance of validations shrink together; a long run validates as often as the shipped one."""
+    """Steps, phases and the distance of validations shrink together; a long run validates as often as ever."""
     settings = tuple(
         Setting(key, "int", value, "")
         for key, value in (("run.validate_every", 500), ("training.analysis_steps", 1000), ("run.batch", 8))
