@@ -55,6 +55,7 @@ class MainWindow(QMainWindow):
         self._guide: QWidget | None = None
         self._learn: QObject | None = None
         self._before_stage = "play"
+        self._power = bridge.state.power
         self.on_stage = False
         self.current = ""
         self.setWindowTitle("Retimbre")
@@ -181,6 +182,7 @@ class MainWindow(QMainWindow):
         """The guide of the first start."""
         from gui.first_start import FirstStart
 
+        excuse_building()
         if self._guide is not None:
             self._guide.deleteLater()
         self._guide = FirstStart(self._bridge, self._memory, self)
@@ -198,6 +200,8 @@ class MainWindow(QMainWindow):
     def take_notice(self, notice: Notice) -> None:
         """Show it here, or say on the rail where it waits."""
         if notice.place == "everywhere":
+            if notice.severity == "info" and self._power == "waiting":
+                self.notices.clear()  # the sound is back: what was wrong is over
             self.notices.show_notice(notice)
         elif notice.place not in self.panels or (notice.place != self.current and notice.severity != "info"):
             # A panel that is there has shown it already, in its own bar.
@@ -266,6 +270,10 @@ class MainWindow(QMainWindow):
         self.header.presets.open_list()
 
     def _show_title(self, state: LiveState) -> None:
+        if state.power != self._power:
+            if state.power == "waiting" or (self._power == "waiting" and state.power == "off"):
+                self.notices.clear()  # it will be said what is the matter now
+            self._power = state.power
         title = "● Retimbre – recording" if state.recording is not None else "Retimbre"
         if title != self.windowTitle():
             self.setWindowTitle(title)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from realtime.device_watch import DeviceWatch
 
 
+_ASKS_TO_START = "start the stream again"
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """The session at one moment; `applied`: the last change of controls that it was given."""
@@ -87,10 +90,13 @@ class SessionWork:
         """Look after the stream."""
         if self.on:
             session = self.session
-            if not session.waiting and (not session.host.alive or session.snapshot().stalled):
+            lost = not session.waiting and (not session.host.alive or session.snapshot().stalled)
+            if lost:
                 self._tell(replace(self._look(), power="waiting"))  # opening again takes its time: said before
                 self._seen = None
             for event in session.tick():
+                if lost and event.kind == "said" and _ASKS_TO_START in event.sentence:
+                    continue  # the session starts it again itself, and says so
                 self._take(event)
         if self._watch is not None and (found := self._watch.poll()) is not None:
             self._tell(found)

@@ -31,7 +31,7 @@ def test_power_controls_takes_and_frames(bridge: Bridge, qtbot: QtBot, notices: 
     for step in range(50):
         bridge.set_controls(output_gain_db=-float(step))
     assert bridge.undo_stack.count() == 1
-    qtbot.waitUntil(lambda: bridge._session.settings.controls.output_gain_db == -49.0)
+    qtbot.waitUntil(lambda: bridge._session.state().controls.output_gain_db == -49.0)
     bridge.set_muted(True)
     qtbot.waitUntil(lambda: bridge.state.muted)
     bridge.start_recording("both")
@@ -65,6 +65,7 @@ def test_a_killed_engine_is_said_and_comes_back(bridge: Bridge, qtbot: QtBot, no
     assert "waiting" in seen
     words = " ".join(notice.text for notice in notices)
     assert "The sound stopped" in words and "The sound is back" in words
+    assert "start the stream again" not in words
     assert bridge.state.settings.controls.mix == 0.3
     assert bridge.state.recording not in (None, first)
 
@@ -79,7 +80,7 @@ def test_a_dead_sound_server_is_waited_for(
     qtbot.waitUntil(lambda: bridge.state.power == "on", timeout=LONG_MS)
     server.kill()
     qtbot.waitUntil(lambda: bridge.state.power == "waiting", timeout=LONG_MS)
-    assert any("The sound stopped" in notice.text for notice in notices)
+    qtbot.waitUntil(lambda: any("The sound stopped" in notice.text for notice in notices), timeout=LONG_MS)
     bridge.set_power(False)
     qtbot.waitUntil(lambda: bridge.state.power == "off" and not bridge.state.busy, timeout=LONG_MS)
     notices.clear()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PyQt6.QtCore import QProcess, Qt
-from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QWidget
 
 from gui import theme
@@ -39,13 +38,24 @@ def window(quiet_bridge: Bridge, memory: Memory, qtbot: QtBot) -> Iterator[MainW
     theme.apply(app, "dark")
 
 
+def shown(window: MainWindow) -> str:
+    """The notice below the header."""
+    notice = window.notices.notice()
+    return notice.text if notice is not None else ""
+
+
+def learning(bridge: Bridge) -> bool:
+    """Whether learn mode is on, asked anew."""
+    return bridge.learn_mode
+
+
 @pytest.mark.parametrize("spec", EVERY_PANEL, ids=lambda spec: spec.key)
 def test_every_panel_opens_by_its_keys_and_is_marked(spec: Any, window: MainWindow, qtbot: QtBot) -> None:
     """Each panel is made when its keys are pressed, shown, marked on the rail and remembered."""
     window.show_panel("play" if spec.key == "settings" else "settings")
     last = spec.keys[-1]
     key = Qt.Key.Key_Comma if last == "," else Qt.Key(ord(last))
-    QTest.keyClick(window, key, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(window, key, Qt.KeyboardModifier.ControlModifier)
     assert window.current == spec.key
     assert window.panels[spec.key].isVisible()
     assert window.rail.buttons[spec.key].isChecked()
@@ -77,7 +87,7 @@ def test_tab_goes_round_through_the_whole_header(window: MainWindow, qtbot: QtBo
         focused = QApplication.focusWidget()
         assert focused is not None
         seen.add(focused)
-        QTest.keyClick(focused, Qt.Key.Key_Tab)
+        qtbot.keyClick(focused, Qt.Key.Key_Tab)
     assert wanted <= seen
 
 
@@ -94,30 +104,42 @@ def test_a_notice_is_shown_in_its_place(window: MainWindow, quiet_bridge: Bridge
     assert window.rail.buttons["chain"].accessibleName() == "Chain"
 
 
+def test_what_is_over_is_not_said_any_more(window: MainWindow, quiet_bridge: Bridge) -> None:
+    """While the stream is lost its warnings stand below the header; they go when the sound is back."""
+    waiting = replace(quiet_bridge.state, power="waiting")
+    quiet_bridge._set_state(waiting)
+    quiet_bridge.say(Notice("The sound stopped.", severity="warning"))
+    assert shown(window) == "The sound stopped."
+    quiet_bridge.say(Notice("The sound is back."))
+    assert shown(window) == "The sound is back."
+    quiet_bridge._set_state(replace(waiting, power="off"))
+
+
 def test_escape_leaves_what_is_on_top(window: MainWindow, quiet_bridge: Bridge, qtbot: QtBot) -> None:
     """Escape closes the list of shortcuts, then learn mode, then the stage screen."""
-    QTest.keyClick(window, Qt.Key.Key_F11)
+    qtbot.keyClick(window, Qt.Key.Key_F11)
     assert window.on_stage and window.current == "setlist" and not window.rail.isVisible()
     quiet_bridge.set_learn_mode(True)
-    QTest.keyClick(window, Qt.Key.Key_F1)
+    qtbot.keyClick(window, Qt.Key.Key_F1)
     assert window.sheet.isVisible()
-    QTest.keyClick(window, Qt.Key.Key_Escape)
-    assert not window.sheet.isVisible() and quiet_bridge.learn_mode
-    QTest.keyClick(window, Qt.Key.Key_Escape)
-    assert not quiet_bridge.learn_mode and window.on_stage
-    QTest.keyClick(window, Qt.Key.Key_Escape)
-    assert not window.on_stage and window.rail.isVisible() and window.current == "settings"
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert not window.sheet.isVisible() and learning(quiet_bridge)
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert not learning(quiet_bridge)
+    assert window.on_stage
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert window.rail.isVisible() and window.current == "settings"
 
 
 def test_keys_turn_and_undo_controls(window: MainWindow, quiet_bridge: Bridge, qtbot: QtBot) -> None:
     """B bypasses, the brackets turn the mix, and Ctrl+Z takes it back."""
-    QTest.keyClick(window, Qt.Key.Key_B)
+    qtbot.keyClick(window, Qt.Key.Key_B)
     assert quiet_bridge.controls.bypass
-    QTest.keyClick(window, Qt.Key.Key_BracketLeft)
+    qtbot.keyClick(window, Qt.Key.Key_BracketLeft)
     assert quiet_bridge.controls.mix == 0.95
-    QTest.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert quiet_bridge.controls.mix == 1.0 and quiet_bridge.controls.bypass
-    QTest.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert not quiet_bridge.controls.bypass
 
 
@@ -142,9 +164,9 @@ def test_the_header_fits_at_every_size(scale: float, window: MainWindow, qapp: A
 
 def test_the_look_is_remembered(window: MainWindow, memory: Memory, qtbot: QtBot, qapp: Any) -> None:
     """Ctrl+D changes between dark and light and Ctrl+Plus enlarges the text, for the next start too."""
-    QTest.keyClick(window, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(window, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier)
     assert theme.current().name == "light" and memory.get("look.theme", "") == "light"
-    QTest.keyClick(window, Qt.Key.Key_Plus, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(window, Qt.Key.Key_Plus, Qt.KeyboardModifier.ControlModifier)
     assert memory.get("look.scale", 1.0) == 1.25
     qapp.processEvents()
     qapp.stalls.clear()  # a new look redraws everything at once
@@ -189,9 +211,9 @@ def test_library_and_details_are_a_click_away(
     window: MainWindow, qtbot: QtBot, make_bridge: Callable[..., Bridge]
 ) -> None:
     """A click on the model leads to the library, one on a number to what is behind it."""
-    QTest.mouseClick(window.header.model, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(window.header.model, Qt.MouseButton.LeftButton)
     assert window.current == "play"
     play: Any = window.panels["play"]
     assert play.pages.currentWidget() is play.library
-    QTest.mouseClick(window.header.load, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(window.header.load, Qt.MouseButton.LeftButton)
     assert play.pages.currentWidget() is not play.library

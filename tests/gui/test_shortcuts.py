@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QKeySequence
-from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QLineEdit, QPlainTextEdit, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from gui.shortcuts import SHORTCUTS, TAKES_KEYS, ShortcutKeys, keys_of, spelt
@@ -22,7 +22,7 @@ def desk(qtbot: QtBot) -> tuple[QWidget, list[str], ShortcutKeys]:
     for widget in (QPushButton("button"), QLineEdit(), QPlainTextEdit(), QSpinBox(), QWidget()):
         widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         box.addWidget(widget)
-    keys = ShortcutKeys(window, {row.action: lambda name=row.action: done.append(name) for row in SHORTCUTS})
+    keys = ShortcutKeys(window, {row.action: partial(done.append, row.action) for row in SHORTCUTS})
     qtbot.addWidget(window)
     with qtbot.waitActive(window):
         window.show()
@@ -50,19 +50,19 @@ def test_a_letter_acts_and_is_silent_while_one_types(
     window, done, _ = desk
     button = child(window, QPushButton)
     button.setFocus()
-    QTest.keyClick(button, Qt.Key.Key_B)
+    qtbot.keyClick(button, Qt.Key.Key_B)
     assert done == ["bypass"]
     for kind in (QLineEdit, QPlainTextEdit, QSpinBox):
         field = child(window, kind)
         field.setFocus()
         for key in (Qt.Key.Key_B, Qt.Key.Key_M, Qt.Key.Key_R, Qt.Key.Key_N, Qt.Key.Key_L, Qt.Key.Key_BracketLeft):
-            QTest.keyClick(field, key)
-        QTest.keyClick(field, Qt.Key.Key_Question, Qt.KeyboardModifier.ShiftModifier)
+            qtbot.keyClick(field, key)
+        qtbot.keyClick(field, Qt.Key.Key_Question, Qt.KeyboardModifier.ShiftModifier)
     line = child(window, QLineEdit)
     assert isinstance(line, QLineEdit) and line.text() == "bmrnl[?"
     assert done == ["bypass"]
     button.setFocus()
-    QTest.keyClick(button, Qt.Key.Key_M)
+    qtbot.keyClick(button, Qt.Key.Key_M)
     assert done == ["bypass", "mute"]
 
 
@@ -75,7 +75,7 @@ def test_a_keyboard_on_the_screen_keeps_its_letters(
     assert isinstance(piano, QWidget)
     piano.setProperty(TAKES_KEYS, True)
     piano.setFocus()
-    QTest.keyClick(piano, Qt.Key.Key_R)
+    qtbot.keyClick(piano, Qt.Key.Key_R)
     assert done == []
 
 
@@ -84,9 +84,9 @@ def test_page_keys_step_on_stage_only(desk: tuple[QWidget, list[str], ShortcutKe
     window, done, keys = desk
     button = child(window, QPushButton)
     button.setFocus()
-    QTest.keyClick(button, Qt.Key.Key_PageDown)
+    qtbot.keyClick(button, Qt.Key.Key_PageDown)
     assert done == []
     keys.set_stage(True)
-    QTest.keyClick(button, Qt.Key.Key_PageDown)
-    QTest.keyClick(button, Qt.Key.Key_PageUp)
+    qtbot.keyClick(button, Qt.Key.Key_PageDown)
+    qtbot.keyClick(button, Qt.Key.Key_PageUp)
     assert done == ["next", "previous"]
