@@ -5,6 +5,7 @@
     after each wish and tick: Seen ──▶ the bridge, when something of it changed
 
 Every method runs on the session thread (`gui.session_thread`) and may block there. A `RetimbreError` becomes a notice.
+Over 300 lines because every wish of the bridge is a method here, with power and without.
 """
 
 from __future__ import annotations
