@@ -254,6 +254,7 @@ class SessionWork:
     def mute(self, muted: bool) -> None:
         """Silence the output, or let it sound."""
         self._need_power("mute")
+        self._only_file = self._only_file and muted  # whoever unmutes wants to play on when the file has ended
         self.session.mute(muted)
 
     def panic(self) -> None:
