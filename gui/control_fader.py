@@ -22,7 +22,11 @@ from gui.widgets.toggle import Toggle
 from realtime.controls import GATE_OFF_DB, RANGES, Controls
 
 if TYPE_CHECKING:
+    from PyQt6.QtWidgets import QWidget as Mixin
+
     from gui.bridge import Bridge
+else:
+    Mixin = object  # for types a widget; at run time none, because a widget can have only one of Qt's classes
 
 # Where a control does nothing at one end, that end is called Off.
 OFF_AT: Final[Mapping[str, float]] = {
@@ -40,7 +44,36 @@ def words_of(control: str) -> str:
     return control.replace("_", " ").capitalize()
 
 
-class ControlFader(Fader):
+class _Learnable(Mixin):
+    """What a bound widget does before it does its own: the keys, presses and edge of its `midi`."""
+
+    midi: MidiBinding
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """In learn mode choose it."""
+        assert event is not None
+        if event.button() == Qt.MouseButton.LeftButton and self.midi.takes_press():
+            return
+        super().mousePressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:  # noqa: N802
+        """Learn, forget, reset."""
+        assert event is not None
+        self.midi.open_menu(event.globalPos())
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """The menu's keys first."""
+        assert event is not None
+        if not self.midi.takes_key(event):
+            super().keyPressEvent(event)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
+        """Itself, and the edge that asks for a knob."""
+        super().paintEvent(event)
+        self.midi.paint(QPainter(self))
+
+
+class ControlFader(_Learnable, Fader):
     """A fader bound to one number of `Controls`, with the range and unit of `controls.RANGES`."""
 
     def __init__(
@@ -87,31 +120,8 @@ class ControlFader(Fader):
         if not self.held():
             self.set_value(getattr(controls, self._control), quiet=True)
 
-    def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """In learn mode choose it, else take hold."""
-        assert event is not None
-        if event.button() == Qt.MouseButton.LeftButton and self.midi.takes_press():
-            return
-        super().mousePressEvent(event)
 
-    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:  # noqa: N802
-        """Learn, forget, reset."""
-        assert event is not None
-        self.midi.open_menu(event.globalPos())
-
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        """The menu's keys first."""
-        assert event is not None
-        if not self.midi.takes_key(event):
-            super().keyPressEvent(event)
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
-        """The fader, and the edge that asks for a knob."""
-        super().paintEvent(event)
-        self.midi.paint(QPainter(self))
-
-
-class ControlToggle(Toggle):
+class ControlToggle(_Learnable, Toggle):
     """A switch bound to one true-or-false of `Controls`."""
 
     def __init__(
@@ -136,26 +146,3 @@ class ControlToggle(Toggle):
 
     def _follow(self, controls: Controls) -> None:
         self.set_checked(getattr(controls, self._control), quiet=True)
-
-    def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """In learn mode choose it, else press."""
-        assert event is not None
-        if event.button() == Qt.MouseButton.LeftButton and self.midi.takes_press():
-            return
-        super().mousePressEvent(event)
-
-    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:  # noqa: N802
-        """Learn, forget, reset."""
-        assert event is not None
-        self.midi.open_menu(event.globalPos())
-
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        """The menu's keys first."""
-        assert event is not None
-        if not self.midi.takes_key(event):
-            super().keyPressEvent(event)
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
-        """The switch, and the edge that asks for a knob."""
-        super().paintEvent(event)
-        self.midi.paint(QPainter(self))

@@ -8,7 +8,6 @@ Every change takes effect at once. GUI thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -27,17 +26,16 @@ from PyQt6.QtWidgets import (
     QStackedWidget,
     QTableWidget,
     QTableWidgetItem,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from gui import theme
-from gui.icon import icon
 from gui.live_state import Notice
 from gui.midi_words import with_binding, with_key, without_key, words_for
 from gui.widgets.empty_state import EmptyState
 from gui.widgets.notice_bar import NoticeBar
+from gui.widgets.tool_button import ToolButton
 from realtime.errors import ConfigError
 from realtime.midi.midi_map import TRIGGERS, Binding, CcKey, MidiMap, is_switch, limits_of
 
@@ -136,9 +134,9 @@ class MidiBindings(QDialog):
                 self.table.setCellWidget(row, column, ends)
         else:
             self.table.setCellWidget(row, 3, QLabel("pressed" if binding.high > binding.low else "released"))
-        self.table.setCellWidget(row, 5, self._tool("ab", f"Turn the way of {words} round", lambda: self._invert(key)))
+        self.table.setCellWidget(row, 5, ToolButton("ab", f"Turn the way of {words} round", lambda: self._invert(key)))
         self.table.setCellWidget(row, 6, self._behaviour(key, binding))
-        self.table.setCellWidget(row, 7, self._tool("remove", f"Forget {words}", lambda: self._forget(key)))
+        self.table.setCellWidget(row, 7, ToolButton("remove", f"Forget {words}", lambda: self._forget(key)))
 
     def _spin(self, binding: Binding, name: str, words: str) -> QDoubleSpinBox:
         low, high = limits_of(binding.control) or (-_WIDEST, _WIDEST)
@@ -164,15 +162,6 @@ class MidiBindings(QDialog):
         field = "flip" if flips else "takeover"
         box.clicked.connect(lambda on: self._change(key, **{field: on}))
         return box
-
-    def _tool(self, picture: str, words: str, do: Callable[[], None]) -> QToolButton:
-        button = QToolButton()
-        button.setIcon(icon(picture))
-        button.setAccessibleName(words)
-        button.setToolTip(words)
-        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        button.clicked.connect(do)
-        return button
 
     # changes
 

@@ -12,7 +12,6 @@ done with the marked preset are one picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QEvent, QObject, QSize, Qt, QTimer, QUrl, pyqtSignal
@@ -25,7 +24,6 @@ from PyQt6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -34,6 +32,7 @@ from gui import preset_files, theme
 from gui.icon import icon
 from gui.live_state import Notice
 from gui.widgets.notice_bar import NoticeBar
+from gui.widgets.tool_button import ToolButton
 from realtime.errors import ConfigError
 from realtime.presets.file_name import checked_name
 from realtime.presets.library import preset_folder
@@ -88,10 +87,10 @@ class PresetsPopup(QFrame):
         self.keep_button.clicked.connect(self.keep)
         self.save_button = QPushButton("Save")
         self.save_button.clicked.connect(self.save)
-        self.star_button = self._tool("star", "Favourite", self.toggle_favourite)
-        self.rename_button = self._tool("edit", "Rename", self.begin_rename)
-        self.delete_button = self._tool("remove", "Delete", self.delete)
-        self.folder_button = self._tool("folder", "Show the folder of presets", self.reveal)
+        self.star_button = ToolButton("star", "Favourite", self.toggle_favourite)
+        self.rename_button = ToolButton("edit", "Rename", self.begin_rename)
+        self.delete_button = ToolButton("remove", "Delete", self.delete)
+        self.folder_button = ToolButton("folder", "Show the folder of presets", self.reveal)
         self._lay_out()
 
     def begin(self, *, modified: bool) -> None:
@@ -216,15 +215,6 @@ class PresetsPopup(QFrame):
     def sizeHint(self) -> QSize:  # noqa: N802
         """Room for a dozen presets."""
         return QSize(theme.px(100), theme.px(120))
-
-    def _tool(self, picture: str, words: str, do: Callable[[], None]) -> QToolButton:
-        button = QToolButton()
-        button.setIcon(icon(picture))
-        button.setAccessibleName(words)
-        button.setToolTip(words)
-        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        button.clicked.connect(do)
-        return button
 
     def _lay_out(self) -> None:
         naming, acting = QHBoxLayout(), QHBoxLayout()

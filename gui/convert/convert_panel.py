@@ -210,15 +210,8 @@ class ConvertPanel(QWidget):
 
     def show_result(self, job: Job) -> None:
         """Show a result in the file manager."""
-        result = job.result
-        if result is None:
-            return
-
-        def fall_back(shown: bool) -> None:
-            if not shown and not show_file.open_file(result.parent):
-                self._warn(f"No file manager answers; the result is {result}.")
-
-        self._bridge.in_background(lambda: show_file.reveal(result), fall_back, self._warn)
+        if job.result is not None:
+            show_file.show(self._bridge, job.result, self._warn)
 
     def _changed(self, job: Job) -> None:
         self.queue.touch(job)

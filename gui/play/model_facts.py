@@ -12,7 +12,7 @@ from pathlib import Path
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from gui import theme
+from gui import show_file, theme
 from gui.bridge import Bridge
 from gui.live_state import Notice
 from gui.play.card_view import Card, CardView, read_card
@@ -20,7 +20,6 @@ from gui.play.file_playback import FilePlayback
 from gui.play.library_entries import Entry
 from gui.play.pictures import set_icon
 from gui.play.preview_sound import Heard, preview_file
-from gui.play.reveal import reveal
 from realtime.manifest import Target
 
 
@@ -161,8 +160,8 @@ class ModelFacts(QFrame):
             set_icon(button, "stop" if playing else "play")
 
     def _reveal(self) -> None:
-        if self._entry is not None and not reveal(self._entry.folder):
-            self._say(f"No file manager could be opened: the model lies in {self._entry.folder}.")
+        if self._entry is not None:
+            show_file.show(self._bridge, self._entry.folder, self._say)
 
     def _say(self, sentence: str) -> None:
         self.noticed.emit(Notice(sentence, "play", "error"))

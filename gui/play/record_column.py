@@ -27,14 +27,13 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from gui import theme
+from gui import show_file, theme
 from gui.bridge import Bridge
 from gui.live_state import LiveState, Notice
 from gui.memory import Memory
 from gui.play.file_playback import FilePlayback
 from gui.play.import_model import Removed, bring_back, remove
 from gui.play.pictures import set_icon
-from gui.play.reveal import reveal
 from gui.play.take_list import TAKE_ROLE, TakeDelegate, TakesModel
 from gui.play.take_store import Take, clock, read_takes, renamed
 from gui.widgets.notice_bar import NoticeBar
@@ -279,8 +278,8 @@ class RecordColumn(QFrame):
 
     def _reveal(self) -> None:
         take = self.current()
-        if take is not None and not reveal(take.path):
-            self._say(f"No file manager could be opened: the take lies in {take.path.parent}.")
+        if take is not None:
+            show_file.show(self._bridge, take.path, self._say)
 
     def _rename(self, take: Take, name: str) -> None:
         def done(path: Path) -> None:

@@ -28,7 +28,6 @@ from PyQt6.QtWidgets import (
     QListWidgetItem,
     QPushButton,
     QSpinBox,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -39,6 +38,7 @@ from gui.live_state import Notice
 from gui.stage import setlist_files
 from gui.stage.setlist_draft import SetlistDraft
 from gui.widgets.notice_bar import NoticeBar
+from gui.widgets.tool_button import ToolButton
 from realtime.errors import ConfigError
 from realtime.presets.file_name import checked_name
 
@@ -76,9 +76,9 @@ class SetlistEditor(QWidget):
         self.name.setPlaceholderText("Name of the setlist")
         self.name.setAccessibleName("Name of the setlist")
         self.name.textEdited.connect(lambda text: self._set(replace(self.draft, name=text.strip()), step=False))
-        self.new_button = self._tool("add", "New setlist", self.new)
-        self.rename_button = self._tool("edit", "Rename the setlist's file to this name", self.rename)
-        self.delete_button = self._tool("remove", "Delete this setlist", self.delete)
+        self.new_button = ToolButton("add", "New setlist", self.new)
+        self.rename_button = ToolButton("edit", "Rename the setlist's file to this name", self.rename)
+        self.delete_button = ToolButton("remove", "Delete this setlist", self.delete)
         self.save_button = QPushButton("Save")
         theme.set_role(self.save_button, "primary")
         self.save_button.clicked.connect(self.save)
@@ -94,9 +94,9 @@ class SetlistEditor(QWidget):
         model = self.songs.model()
         assert model is not None
         model.rowsMoved.connect(lambda *_: self._take_order())
-        self.up = self._tool("up", "Earlier (Alt+Up)", lambda: self.shift(-1))
-        self.down = self._tool("down", "Later (Alt+Down)", lambda: self.shift(1))
-        self.remove_button = self._tool("close", "Take out of the setlist (Delete)", self.remove)
+        self.up = ToolButton("up", "Earlier (Alt+Up)", lambda: self.shift(-1))
+        self.down = ToolButton("down", "Later (Alt+Down)", lambda: self.shift(1))
+        self.remove_button = ToolButton("close", "Take out of the setlist (Delete)", self.remove)
         self.in_order = QCheckBox("Program numbers by the order")
         self.in_order.clicked.connect(self._set_in_order)
         self.program = QSpinBox()
@@ -351,15 +351,6 @@ class SetlistEditor(QWidget):
 
     def _complain(self, sentence: str) -> None:
         self.notice.show_notice(Notice(sentence, "setlist", "error"))
-
-    def _tool(self, picture: str, words: str, do: Callable[[], None]) -> QToolButton:
-        button = QToolButton()
-        button.setIcon(icon(picture))
-        button.setAccessibleName(words)
-        button.setToolTip(words)
-        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        button.clicked.connect(do)
-        return button
 
     def _lay_out(self) -> None:
         top, left_row = QHBoxLayout(), QHBoxLayout()

@@ -62,7 +62,7 @@ class EyedApp(gui.app.App):
             ]
         if "grab" in question:
             return self.window.grab().save(question["grab"])
-        state = self.bridge.state
+        state, now = self.bridge.state, self.bridge.snapshot()
         return {
             "power": state.power, "model": state.settings.model, "muted": state.muted, "targets": state.targets,
             "input": state.settings.input, "output": state.settings.output, "block": state.settings.block,
@@ -70,7 +70,7 @@ class EyedApp(gui.app.App):
             "controls": self.bridge.controls.to_mapping(),
             "running": None if state.running is None else to_plain(state.running),
             "latency": None if state.running is None else state.running.latency.total,
-            "samples": self.bridge.snapshot().samples, "late": self.bridge.snapshot().late_callbacks,
+            "samples": now.samples, "late": now.late_callbacks, "xruns": now.xruns,
             "stalls": [str(stall) for stall in getattr(self.qt, "stalls", [])],
         }  # fmt: skip
 

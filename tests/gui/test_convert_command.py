@@ -49,5 +49,5 @@ def test_a_file_is_shown_by_the_file_manager_or_its_folder_is_opened(
     monkeypatch.setenv("ANSWER", "1")
     assert not show_file.reveal(path)
     path.unlink()
-    with pytest.raises(AudioFileError, match=r"not in .* any more; convert it again"):
+    with pytest.raises(AudioFileError, match=r"not in .* any more: look"):
         show_file.reveal(path)

@@ -13,7 +13,8 @@ from PyQt6.QtGui import QDropEvent, QImage
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QPushButton, QWidget
 
-from gui.play import library_entries, model_facts
+from gui import show_file
+from gui.play import library_entries
 from gui.play.card_view import CardView, read_card
 from gui.play.import_model import AlreadyThereError, bring_back, import_model, may_import, remove
 from gui.play.library_entries import BLEND, OWN, QUICK, SHIPPED, SLOW, matching, own_folder, read_library, tags_of
@@ -262,7 +263,8 @@ def test_show_in_files_says_where_when_no_file_manager_opens(
     """Without a file manager the folder is told in words."""
     library.search.setText("voice")
     qtbot.waitUntil(lambda: library.facts.title.text() == "Voice")
-    monkeypatch.setattr(model_facts, "reveal", lambda _: False)
+    monkeypatch.setattr(show_file, "reveal", lambda _: False)
+    monkeypatch.setattr(show_file, "open_file", lambda _: False)
     with qtbot.waitSignal(library.facts.noticed) as said:
         click(library.facts.reveal)
     assert str(VOICE) in said.args[0].text

@@ -180,20 +180,22 @@ def test_what_cannot_be_read_is_not_played(column: RecordColumn, qtbot: QtBot, q
 
 
 def test_the_menu_has_everything_that_can_be_done_with_a_take(
-    column: RecordColumn, monkeypatch: pytest.MonkeyPatch
+    column: RecordColumn, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
     """Play, rename, show and delete are in the menu of the list, and Show in files names the folder if it must."""
-    from gui.play import record_column
+    from gui import show_file
 
     said: list[Any] = []
     monkeypatch.setattr(column.notice, "show_notice", said.append)
-    monkeypatch.setattr(record_column, "reveal", lambda _: False)
+    monkeypatch.setattr(show_file, "reveal", lambda _: False)
+    monkeypatch.setattr(show_file, "open_file", lambda _: False)
     choose(column, 0)
     actions = {action.text(): action for action in column.list.actions()}
     assert list(actions) == ["Play or stop", "Rename", "Show in files", "Move to the trash"]
     actions["Rename"].trigger()
     assert column.list.findChild(QLineEdit).text() == "002 b"
     actions["Show in files"].trigger()
+    qtbot.waitUntil(lambda: bool(said))
     assert str(column._bridge.takes_folder) in said[0].text
 
 
