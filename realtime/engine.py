@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import math
 import os
 import signal
 import sys
@@ -53,6 +52,7 @@ from realtime.meters import Incident, Meters
 from realtime.midi.midi_map import MidiMap
 from realtime.player import Player
 from realtime.plugins import blacklist
+from realtime.plugins.turned_knobs import TurnedKnobs
 from realtime.recorder import Recorder
 from realtime.scheduling import lock_memory, make_ordinary, make_real_time
 from realtime.stream import Stream
@@ -89,6 +89,7 @@ class Engine:
         self._last_call = (0.0, 0.0)
         self._scheduled: set[int] = set()
         self._changes: deque[tuple[Change, Iterator[Running | Measured | None]]] = deque()
+        self._knobs = TurnedKnobs()
         self._misses: deque[float] = deque(maxlen=_PATIENCE)
         self._events: list[Event] = []
 
@@ -258,6 +259,8 @@ class Engine:
         if isinstance(result, Measured):
             self._events.append(Event("measured", "", result))
             return
+        if what == "plugins":
+            self._knobs.clear()  # those were of the plugins before
         running = replace(result, change=what)
         sentence = f"The {what} changed; the latency is now {running.latency.total_ms:.1f} ms."
         if what == "block":
@@ -275,6 +278,9 @@ class Engine:
         if feed is None:
             return
         self._say(*feed.problems())
+        ended = feed.ended()
+        if ended is not None:
+            self._events.append(Event("midi_file", "", ended))
         turned = feed.turned(stream.controls, muted=self._player().muted, targets=stream.chain.manifest.targets)
         if turned.learnt is not None:
             self._events.append(Event("learnt", f"{turned.learnt_control} follows that controller now.", feed.map))
@@ -282,10 +288,13 @@ class Engine:
             if turned.controls is not None:
                 stream.set_controls(turned.controls)
                 self._events.append(Event("controls", "", turned.controls))
-        for name, value in turned.plugins:
+        for name, value in turned.plugins.items():
             side, index, parameter = name.split(".", 2)
+            change = PluginChange("after" if side == "after" else "before", int(index), parameter, value)
             with contextlib.suppress(RetimbreError):
-                self.change_plugin(PluginChange("after" if side == "after" else "before", int(index), parameter, value))
+                self.change_plugin(change)
+                self._knobs.turned(change, stream.rack(change.side).specs[change.index])
+        self._events += [Event("plugin", "", change) for change in self._knobs.due()]
         if turned.muted is not None:
             self.mute(turned.muted)
         self._events += [Event("press", "", press) for press in turned.presses]
@@ -344,6 +353,7 @@ class Engine:
         """End recording, stream and player; hangs when the sound server died with the stream open."""
         make_ordinary()
         self._changes.clear()
+        self._knobs.clear()
         self._misses.clear()
         self._guard.reset()
         stream = self._stream
@@ -354,7 +364,7 @@ class Engine:
         stream.close()
         self._stream = None
         self._shown.numbers[meters.STATE] = meters.CLOSED
-        self._shown.numbers[meters.FILE_S] = math.nan
+        self._shown.forget_files()
 
     def _open_stream(self) -> Stream:
         if self._stream is None:

@@ -169,7 +169,7 @@ class Host:
         """End the engine: asked first, killed when it does not end in time. `killed` says which."""
         self.killed = False
         if self._process is None:
-            self._meters.forget_file()
+            self._meters.forget_files()
             return
         with contextlib.suppress(OSError):  # it may have ended by itself
             self._pipe.send_bytes(Request(0, "close").encode())
@@ -180,7 +180,7 @@ class Host:
             self._process.join(timeout_s)
         self._drain()
         self._forget()
-        self._meters.forget_file()
+        self._meters.forget_files()
 
     def _spawn(self) -> None:
         from realtime.engine import run  # the engine's modules need not be here before there is one

@@ -25,6 +25,7 @@ from realtime.controls import Controls
 from realtime.errors import ConfigError, DeviceError, EngineError, RetimbreError
 from realtime.host import Host
 from realtime.messages import (
+    LONGEST_PLAYED_S,
     Event,
     MidiSettings,
     PlayedFile,
@@ -63,6 +64,7 @@ class KeptStream:
         self._muted = False
         self._recording: Recording | None = None
         self._file_s = math.nan  # where the file was when the stream was lost
+        self._midi_file_s = math.nan  # and the MIDI file
         self._lost_s: float | None = None
         self._next_try_s = 0.0
         self._wait_s = _FIRST_WAIT_S
@@ -99,7 +101,7 @@ class KeptStream:
         self.settings = settings
         self._recording = None if settings.record is None else Recording(settings.record, settings.recorded)
         self._muted = running.muted
-        self._lost_s = None
+        self._lost_s, self._midi_file_s = None, math.nan
         self._before.clear()
         self._adopt(running)
         return running
@@ -205,9 +207,14 @@ class KeptStream:
             self.host.send_midi(message)
 
     def set_midi(self, midi: MidiSettings | None) -> None:
-        """Other MIDI, or none; where only the map is another, the port stays open."""
+        """Other MIDI, or none; where only the map is another, the port stays open, or the file plays on.
+
+        The very same once more plays a MIDI file again, from where it was to begin.
+        """
         settings = self._wanted()
-        if midi is not None and settings.midi is not None and replace(midi, map=settings.midi.map) == settings.midi:
+        again = midi is not None and midi.file is not None and midi == settings.midi
+        same = midi is not None and settings.midi is not None and replace(midi, map=settings.midi.map) == settings.midi
+        if midi is not None and same and not again:
             self._set_map(midi)
             return
         if not self.waiting:
@@ -216,7 +223,8 @@ class KeptStream:
                 self.learning = None
             elif self.learning is not None:
                 self.host.learn(self.learning)
-        self.settings = replace(settings, midi=midi)
+            self._take_events()  # the end of the file before, lest it be taken for this one's
+        self.settings, self._midi_file_s = replace(self._wanted(), midi=midi), math.nan
 
     def learn(self, control: str | None) -> None:
         """Bind a control to the next controller that moves; None: wait no more. A `learnt` event tells."""
@@ -260,12 +268,7 @@ class KeptStream:
     def _change_plugin(self, place: Side, index: int, name: str, value: float) -> None:
         if not self.waiting:
             self.host.change_plugin(PluginChange(place, index, name, value))
-        settings = self._wanted()
-        specs = list(getattr(settings, place))
-        spec: PluginSpec = specs[index]
-        specs[index] = replace(spec, bypass=value >= 0.5) if name == "bypass" else spec.with_parameter(name, value)
-        sides: dict[str, Any] = {place: tuple(specs)}
-        self.settings = replace(settings, **sides)
+        self.settings = _with_knob(self._wanted(), PluginChange(place, index, name, value))
 
     def _change_model(self, name: str, controls: Controls) -> None:
         settings = self._wanted()
@@ -299,6 +302,14 @@ class KeptStream:
                 self.incidents.append(event.value)
             case "file":
                 self.settings, self._file_s = replace(settings, file=None), math.nan
+            case "midi_file":
+                self._midi_file_s = LONGEST_PLAYED_S  # its end: it is not played again when the stream is
+            case "plugin":
+                # Where other plugins are on their way the knob is of those that were there before.
+                if "plugins" in self._before:
+                    self._before["plugins"] = _with_knob(self._before["plugins"], event.value)
+                else:
+                    self.settings = _with_knob(settings, event.value)
 
     def _go_back(self, change: str) -> None:
         """What was asked for cannot be had: want again what plays, lest the next restart asks for it too."""
@@ -326,6 +337,8 @@ class KeptStream:
             self._muted = now.muted
         if math.isfinite(now.file_s):
             self._file_s = now.file_s
+        if math.isfinite(now.midi_file_s):
+            self._midi_file_s = now.midi_file_s
 
     def _again(self, wanted: StreamSettings) -> StreamSettings:
         """`wanted`, with the recording going on in a new file and the file playing on where it was."""
@@ -335,6 +348,9 @@ class KeptStream:
             wanted = replace(wanted, record=_free(self._recording.path), recorded=self._recording.recorded)
         if wanted.file is not None and math.isfinite(self._file_s):
             wanted = replace(wanted, file=replace(wanted.file, from_s=self._file_s, in_step=False))
+        midi = wanted.midi
+        if midi is not None and midi.file is not None and math.isfinite(self._midi_file_s):
+            wanted = replace(wanted, midi=replace(midi, from_s=self._midi_file_s))
         return replace(wanted, muted=self._muted)
 
     def _by_name(self, wanted: StreamSettings) -> StreamSettings:
@@ -406,6 +422,17 @@ class KeptStream:
         if self.settings is None:
             raise EngineError("No stream is open: open one first.")
         return self.settings
+
+
+def _with_knob(settings: StreamSettings, change: PluginChange) -> StreamSettings:
+    """The settings with one knob, or the bypass, of a plugin as it is now."""
+    specs = list(getattr(settings, change.side))
+    spec: PluginSpec = specs[change.index]
+    turned = change.value >= 0.5
+    fresh = replace(spec, bypass=turned) if change.name == "bypass" else spec.with_parameter(change.name, change.value)
+    specs[change.index] = fresh
+    sides: dict[str, Any] = {change.side: tuple(specs)}
+    return replace(settings, **sides)
 
 
 def _free(path: Path) -> Path:

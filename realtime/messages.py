@@ -41,11 +41,17 @@ LONGEST_PLAYED_S = 24 * 3600.0
 
 Where = Literal["callback", "worker"]
 EventKind = Literal[
-    "said", "running", "refused", "controls", "press", "program", "learnt", "incident", "measured", "file"
+    "said", "running", "refused", "controls", "press", "program", "learnt", "incident", "measured", "file",
+    "plugin", "midi_file",
 ]  # fmt: skip
 Side = Literal["before", "after"]
 FileTo = Literal["input", "output"]
 Change = Literal["open", "model", "slack", "block", "plugins", "measurement", "file"]
+
+
+def _check_beginning(what: str, from_s: float) -> None:
+    if not (math.isfinite(from_s) and 0.0 <= from_s <= LONGEST_PLAYED_S):
+        raise ConfigError(f"A {what} begins at {from_s:g} s, but it must be from 0 to {LONGEST_PLAYED_S:g} s.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,9 @@ class MidiSettings:
     """What MIDI does while a stream runs.
 
     port: the input to open, by name, waited for with `wait` when it is not there; virtual: the name of a port to make
-    instead, for others to connect to; file: a standard MIDI file to play instead of a port, again and again with
-    `loop`; keyboard: no input but what the host sends (an on-screen keyboard), which acts beside the others too.
+    instead, for others to connect to; file: a standard MIDI file to play instead of a port, from `from_s` on, again and
+    again with `loop`; keyboard: no input but what the host sends (an on-screen keyboard), which acts beside the others
+    too.
     source: what notes play instead of the sound card's input (with it, with `mixed`); None: notes play nothing.
     map: what controllers turn.
     """
@@ -68,8 +75,10 @@ class MidiSettings:
     mixed: bool = False
     map: MidiMap = field(default_factory=MidiMap)
     keyboard: bool = False
+    from_s: float = 0.0
 
     def __post_init__(self) -> None:
+        _check_beginning("MIDI file", self.from_s)
         given = [name for name in ("port", "virtual", "file", "keyboard") if getattr(self, name) not in (None, False)]
         if len(given) != 1:
             raise ConfigError(
@@ -96,8 +105,7 @@ class PlayedFile:
     def __post_init__(self) -> None:
         if self.to not in get_args(FileTo):
             raise ConfigError(f"A file cannot play to {self.to!r:.40}: choose input or output.")
-        if not (math.isfinite(self.from_s) and 0.0 <= self.from_s <= LONGEST_PLAYED_S):
-            raise ConfigError(f"A file begins at {self.from_s:g} s, but it must be from 0 to {LONGEST_PLAYED_S:g} s.")
+        _check_beginning("file", self.from_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +242,7 @@ EVENTS: Mapping[EventKind, Any] = MappingProxyType(
     {
         "said": None, "running": Running, "refused": Change, "controls": Controls, "press": str, "program": str,
         "learnt": MidiMap, "incident": Incident, "measured": Measured, "file": Path,
+        "plugin": PluginChange, "midi_file": Path,
     }
 )  # fmt: skip
 

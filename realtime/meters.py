@@ -22,15 +22,18 @@ NUMBERS: Final = (
     "faults", "clipped_blocks", "input_peak", "input_rms", "output_peak", "output_rms", "load", "callback_max_us",
     "model_max_us", "recorded_samples", "recording_lost_samples", "howls", "model_faults", "slack", "missed_plugins",
     "reduction_db", "gate_open", "scope_end", "made_peak", "made_rms", "file_s",
+    "midi_messages", "midi_last", "midi_file_s", "midi_file_length_s",
 )  # fmt: skip
 (
     STATE, BLOCK, RATE_HZ, MUTED, CALLBACKS, SAMPLES, XRUNS, LATE_CALLBACKS, LATE_MODEL_CALLS, FAULTS,
     CLIPPED_BLOCKS, INPUT_PEAK, INPUT_RMS, OUTPUT_PEAK, OUTPUT_RMS, LOAD, CALLBACK_MAX_US, MODEL_MAX_US,
     RECORDED_SAMPLES, RECORDING_LOST_SAMPLES, HOWLS, MODEL_FAULTS, SLACK, MISSED_PLUGINS, REDUCTION_DB, GATE_OPEN,
-    SCOPE_END, MADE_PEAK, MADE_RMS, FILE_S,
+    SCOPE_END, MADE_PEAK, MADE_RMS, FILE_S, MIDI_MESSAGES, MIDI_LAST, MIDI_FILE_S, MIDI_FILE_LENGTH_S,
 ) = range(len(NUMBERS))  # fmt: skip
 
 Cause = Literal["xrun", "late callback", "model missed", "model failed", "model not finite", "plugins missed", "defect"]
+
+_FILES: Final = (FILE_S, MIDI_FILE_S, MIDI_FILE_LENGTH_S)
 
 # Values of STATE.
 CLOSED, RUNNING, STALLED = 0, 1, 2
@@ -75,8 +78,10 @@ class Snapshot:
     """The engine at one moment.
 
     Levels are linear, 1 being full scale: of the input, of what model and plugins made, and of the output, after the
-    leveller, limiter and mute. `load` is the callback's time over the period. `file_s` is the place in the file that
-    plays, NaN while none does.
+    leveller, limiter and mute. `load` is the callback's time over the period. `file_s` is the place in the sound file
+    that plays, `midi_file_s` that in the MIDI file and `midi_file_length_s` its length, NaN while none plays.
+    `midi_messages` counts what MIDI brought since the stream was opened, notes and controllers, from the port, a file
+    or the host; `midi_last` is the newest message's bytes in one number (see `midi_bytes`).
     """
 
     state: int
@@ -104,6 +109,10 @@ class Snapshot:
     reduction_db: float
     gate_open: bool
     file_s: float
+    midi_messages: int
+    midi_last: int
+    midi_file_s: float
+    midi_file_length_s: float
     recorded_samples: int
     recording_lost_samples: int
     callback: Times
@@ -119,11 +128,17 @@ class Snapshot:
         """Whether the sound card or server has stopped asking for sound."""
         return self.state == STALLED
 
+    @property
+    def midi_bytes(self) -> bytes:
+        """The newest MIDI message, its last byte 0 where it has only two; empty before the first."""
+        return self.midi_last.to_bytes(3, "big") if self.midi_last else b""
+
 
 def shared_memory() -> Any:
     """Memory for one engine's meters, to hand to the engine process when it is spawned."""
     memory = multiprocessing.get_context("spawn").RawArray("d", SHARED_FLOATS)
-    memory[FILE_S] = math.nan
+    for place in _FILES:
+        memory[place] = math.nan
     return memory
 
 
@@ -144,11 +159,12 @@ class Meters:
     def clear(self) -> None:
         """All zeros and no file, for a stream that begins."""
         self._whole[:] = 0.0
-        self.numbers[FILE_S] = math.nan
+        self.forget_files()
 
-    def forget_file(self) -> None:
-        """No file plays any more, for an engine that could not say so."""
-        self.numbers[FILE_S] = math.nan
+    def forget_files(self) -> None:
+        """No file plays any more."""
+        for place in _FILES:
+            self.numbers[place] = math.nan
 
     def copy(self) -> NDArray[np.float64]:
         """Everything as it is now, to count from."""

@@ -371,7 +371,7 @@ class Stream:
             return None
         from realtime.midi.feed import MidiFeed  # only where there is MIDI
 
-        return MidiFeed(settings, self.rate_hz, jack=self._sink.is_jack)
+        return MidiFeed(settings, self.rate_hz, jack=self._sink.is_jack, shown=self._shown)
 
     def _tell(self, law: Latency, place: Place, lane: Lane, *, remarks: bool = False) -> Running:
         manifest, chain = self.chain.package.manifest, self.chain

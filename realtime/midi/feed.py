@@ -10,13 +10,16 @@ Threads: `fill` is the audio callback; everything else the control thread.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime import meters
 from realtime.controls import Controls
 from realtime.lane import LONGEST_BLOCK
 from realtime.midi.midi_file import FilePlayer
@@ -28,6 +31,7 @@ from realtime.midi.source import open_source
 if TYPE_CHECKING:
     from realtime.manifest import Target
     from realtime.messages import MidiSettings
+    from realtime.meters import Meters
     from realtime.midi.ports import MidiInput
 
 FloatArray = NDArray[np.float32]
@@ -38,7 +42,7 @@ class Turned:
     """What controllers asked for since the last look; None and empty: nothing."""
 
     controls: Controls | None = None
-    plugins: list[tuple[str, float]] = field(default_factory=list)
+    plugins: dict[str, float] = field(default_factory=dict)
     muted: bool | None = None
     presses: list[str] = field(default_factory=list)
     """`next`, `previous` and `record`."""
@@ -50,8 +54,12 @@ class Turned:
 class MidiFeed:
     """One MIDI input and what the host sends, what their notes play, and what their controllers turn."""
 
-    def __init__(self, settings: MidiSettings, rate_hz: int, *, jack: bool) -> None:
-        """Open the port or file and make the source ready; jack: the sound runs there. Raises `RetimbreError`."""
+    def __init__(self, settings: MidiSettings, rate_hz: int, *, jack: bool, shown: Meters) -> None:
+        """Open the port or file and make the source ready. Raises `RetimbreError`.
+
+        jack: the sound runs there; shown: where to count what comes.
+        """
+        self._numbers = shown.numbers
         self.map = settings.map
         self.mixed = settings.mixed
         """Whether notes are heard beside the sound card's input, not instead."""
@@ -60,10 +68,13 @@ class MidiFeed:
             self._source = open_source(settings.source, rate_hz=rate_hz, longest=LONGEST_BLOCK)
         self._sent = SentMessages()
         self._input: MidiInput
+        self._file: FilePlayer | None = None  # until its end is told
         if settings.keyboard:
             self._input = SentMessages()  # nobody sends there
         elif settings.file is not None:
-            self._input = FilePlayer(settings.file, rate_hz=rate_hz, loop=settings.loop)
+            player = FilePlayer(settings.file, rate_hz=rate_hz, loop=settings.loop, from_s=settings.from_s)
+            self._input = player
+            self._file = None if player.finished else player
         else:
             self._input = open_input(
                 settings.port, virtual_name=settings.virtual, rate_hz=rate_hz, jack=jack, wait=settings.wait
@@ -78,6 +89,12 @@ class MidiFeed:
         sent = self._sent.collect(block.size)
         if sent:
             events = sent + events
+        for _, message in events:
+            self._count(message)
+        file = self._file
+        if file is not None:
+            self._numbers[meters.MIDI_FILE_S] = file.place_s
+            self._numbers[meters.MIDI_FILE_LENGTH_S] = math.nan if file.finished else file.seconds
         if self._source is None:
             return
         if events:
@@ -88,6 +105,13 @@ class MidiFeed:
             np.add(block, made, out=block)
         else:
             block[:] = made
+
+    def _count(self, message: bytes) -> None:
+        """Show that something came; `RESET` is no message of anybody's."""
+        if message[0] < 0xF0:
+            third = message[2] if len(message) > 2 else 0
+            self._numbers[meters.MIDI_LAST] = message[0] << 16 | message[1] << 8 | third
+            self._numbers[meters.MIDI_MESSAGES] += 1
 
     def send(self, message: Sequence[int]) -> None:
         """A message from the host, for the next block. Raises `ConfigError` for what is none, or too many."""
@@ -128,7 +152,7 @@ class MidiFeed:
                 elif control in ("next", "previous", "record"):
                     result.presses.append(control)
                 elif control.startswith(("before.", "after.")):
-                    result.plugins.append((control, value))
+                    result.plugins[control] = value
                 else:
                     changed = True
         if changed:
@@ -139,8 +163,18 @@ class MidiFeed:
         """Sentences about the port since the last call (it vanished, it is back)."""
         return self._input.problems()
 
+    def ended(self) -> Path | None:
+        """The file, once, when it has been played to its end."""
+        file = self._file
+        if file is None or not file.finished:
+            return None
+        self._file = None
+        return file.path
+
     def close(self) -> None:
         """Give the port back."""
+        self._file = None
+        self._numbers[meters.MIDI_FILE_S] = self._numbers[meters.MIDI_FILE_LENGTH_S] = math.nan
         self._input.close()
 
 

@@ -8,6 +8,7 @@ A message at t seconds falls on the sample round(t · rate), whatever the blocks
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import deque
 from pathlib import Path
@@ -22,6 +23,7 @@ LONGEST_S = 4 * 3600.0
 _MOST_MESSAGES = 2_000_000
 _LARGEST_BYTES = 64 << 20
 RENDER_BLOCK = 1024
+_MODES = 120  # from this controller on: messages for a moment, such as all notes off
 # A render goes on after the last message until it was this quiet for this long, at most for _LONGEST_TAIL_S.
 _QUIET, _QUIET_S, _LONGEST_TAIL_S = 1e-4, 0.25, 20.0
 
@@ -87,9 +89,10 @@ def _timed(song: object, path: Path) -> tuple[TimedMessages, float]:
 class FilePlayer:
     """A file in place of a port: the first block begins with its beginning."""
 
-    def __init__(self, path: Path, rate_hz: int, *, loop: bool = False) -> None:
-        """loop: begin again at the end, for ever. Raises AudioFileError."""
-        self.name = path.name
+    def __init__(self, path: Path, rate_hz: int, *, loop: bool = False, from_s: float = 0.0) -> None:
+        """loop: begin again at the end, for ever; from_s: begin there (see `seek`). Raises AudioFileError."""
+        self.path, self.name = path, path.name
+        self._rate_hz = rate_hz
         self.delay_samples = 0
         messages, seconds = read_midi(path)
         # A loop of nothing would be endless work.
@@ -99,20 +102,49 @@ class FilePlayer:
         self._loop = loop
         self._position = self._next = 0
         self._overheard: deque[bytes] = deque(maxlen=512)
+        self._chased: list[bytes] = []
+        if from_s > 0.0:
+            self.seek(from_s)
+
+    @property
+    def seconds(self) -> float:
+        """How long the file is."""
+        return self.length_samples / self._rate_hz
+
+    @property
+    def place_s(self) -> float:
+        """Where in the file the next block begins; NaN once it is finished."""
+        return math.nan if self.finished else self._position / self._rate_hz
 
     @property
     def finished(self) -> bool:
         """Whether every message has been handed out and the file's end passed; never when it loops."""
         return not self._loop and self._position >= self.length_samples and self._next >= len(self._places)
 
-    def seek(self, seconds: float, rate_hz: int) -> None:
-        """Go on from another place; what sounds ends. Not while `collect` may run."""
-        self._position = min(max(round(seconds * rate_hz), 0), self.length_samples)
-        self._next = bisect_left(self._places, self._position)
+    def seek(self, seconds: float) -> None:
+        """Go on from another place, what sounds ends; not while `collect` may run.
+
+        Instruments, pedals and knobs stand as if the file had been played up to there.
+        """
+        self._position = min(max(round(seconds * self._rate_hz), 0), self.length_samples)
+        at_end = self._position == self.length_samples
+        self._next = len(self._places) if at_end else bisect_left(self._places, self._position)
+        newest: dict[tuple[int, ...], bytes] = {}
+        for message in self._messages[: self._next]:
+            kind = message[0] & 0xF0
+            if kind in {0xC0, 0xE0} or (kind == 0xB0 and message[1] < _MODES):
+                place = message[:2] if kind == 0xB0 else message[:1]
+                newest.pop(tuple(place), None)  # so that the order is that of the newest ones
+                newest[tuple(place)] = message
+        self._chased = [RESET, *newest.values()]
 
     def collect(self, frames: int) -> list[MidiEvent]:
         """The messages of the coming block. Audio thread."""
         events: list[MidiEvent] = []
+        if self._chased:
+            events = [(0, message) for message in self._chased]
+            self._overheard += [message for message in self._chased if message[0] & 0xF0 in {0xB0, 0xC0}]
+            self._chased = []
         begin = 0
         while begin < frames:
             left = frames - begin

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from realtime.errors import AudioFileError
 from realtime.midi.midi_file import FilePlayer, read_midi, render_midi
+from realtime.midi.ports import RESET
 from realtime.midi.source import SourceSettings, open_source
 
 RATE_HZ = 48000
@@ -86,10 +87,30 @@ def test_a_loop_begins_again_on_its_sample(scale: Path) -> None:
 
 
 def test_seeking_goes_on_from_there(scale: Path) -> None:
-    """After seeking to 1 s the next note is the one at 1.2 s."""
+    """After seeking to 1 s what sounds ends, and the next note is the one at 1.2 s."""
     player = FilePlayer(scale, RATE_HZ)
-    player.seek(1.0, RATE_HZ)
-    assert collected(player, 20000, 128)[0] == (9600, b"\x90\x40\x64")
+    player.seek(1.0)
+    assert collected(player, 20000, 128) == [(0, RESET), (9600, b"\x90\x40\x64")]
+
+
+def test_seeking_brings_what_was_set_before(tmp_path: Path) -> None:
+    """Programs, pedals and bends before the place come with it, the newest of each; notes and all-notes-off do not."""
+    messages = [
+        mido.Message("program_change", program=3),
+        mido.Message("control_change", control=64, value=127),
+        mido.Message("control_change", control=123, value=0),
+        mido.Message("pitchwheel", channel=2, pitch=100),
+        note(60, 0),
+        mido.Message("program_change", program=4, time=480),
+        note(60, 480, "note_off"),
+    ]
+    player = FilePlayer(song(tmp_path / "set.mid", messages), RATE_HZ, from_s=0.75)
+    bend = bytes(mido.Message("pitchwheel", channel=2, pitch=100).bin())
+    assert player.collect(128) == [(0, RESET), (0, b"\xb0\x40\x7f"), (0, bend), (0, b"\xc0\x04")]
+    assert player.overheard() == [b"\xb0\x40\x7f", b"\xc0\x04"]
+    assert player.place_s == pytest.approx(0.75 + 128 / RATE_HZ)
+    player.seek(1e6)
+    assert player.finished and np.isnan(player.place_s)
 
 
 def test_an_empty_loop_ends_each_block(tmp_path: Path) -> None:
