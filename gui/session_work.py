@@ -70,6 +70,7 @@ class SessionWork:
         self._only_file = False  # the stream is open for the sake of a file that plays
         self._watch: DeviceWatch | None = None
         self._recording: Path | None = None
+        self._midi_before: MidiSettings | None = wanted.midi  # the MIDI that a file took the place of
         self._tell = tell
         self._seen: Seen | None = None
 
@@ -150,7 +151,7 @@ class SessionWork:
     def power(self, on: bool) -> None:
         """Open the stream, or end it."""
         if on and not self.on:
-            self.session.open(kept(self.wanted), self.preset)
+            self.session.open(replace(self.wanted, record=None, file=None, muted=False), self.preset)
             self.on = True
         elif not on:
             self.breaking_off = False
@@ -163,7 +164,7 @@ class SessionWork:
         state, settings = self.session.state(), self.session.settings
         assert settings is not None
         self.on = self._only_file = False
-        self.wanted, self.preset, self.position = kept(settings), state.preset, state.position
+        self.wanted, self.preset, self.position = kept(settings, self._midi_before), state.preset, state.position
         problem = self.session.close()
         self.session.settings = self.session.learning = None
         if problem:
@@ -292,11 +293,9 @@ class SessionWork:
         """Play a sound file behind the model or into it; without power only the file sounds."""
         file = PlayedFile(path, to, loop, from_s)
         if not self.on:
-            self.session.open(replace(kept(self.wanted), file=file), self.preset)
-            self.on = True
-            self._only_file = to == "output"
-            if self._only_file:
-                self.session.mute(True)
+            only = to == "output"
+            self.session.open(replace(kept(self.wanted, self._midi_before), file=file, muted=only), self.preset)
+            self.on, self._only_file = True, only
             return
         self.session.play_file(file)
 
@@ -330,6 +329,9 @@ class SessionWork:
 
     def set_midi(self, midi: MidiSettings | None) -> None:
         """Other MIDI, or none."""
+        settings = self.session.settings if self.on else self.wanted
+        if settings is not None and settings.midi is not None and settings.midi.file is None:
+            self._midi_before = settings.midi
         if self.on:
             self.session.set_midi(midi)
         else:
@@ -384,9 +386,24 @@ class SessionWork:
             raise EngineError(f"To {what}, turn the power on first.")
 
 
-def kept(settings: StreamSettings) -> StreamSettings:
-    """The settings without what belongs to the moment: the take, and the file that plays."""
-    return replace(settings, record=None, file=None)
+def kept(settings: StreamSettings, midi_before: MidiSettings | None) -> StreamSettings:
+    """The settings without what belongs to the moment: the take, the files that play, and silence.
+
+    midi_before: where messages came from before a MIDI file did; None: the on-screen keyboard.
+    """
+    midi = without_midi_file(settings.midi, midi_before)
+    return replace(settings, record=None, file=None, muted=False, midi=midi)
+
+
+def without_midi_file(midi: MidiSettings | None, before: MidiSettings | None) -> MidiSettings | None:
+    """The same sound and knobs, with messages from where they came from before a file was played."""
+    if midi is None or midi.file is None:
+        return midi
+    port, virtual = (None, None) if before is None else (before.port, before.virtual)
+    keyboard = port is None and virtual is None
+    return replace(
+        midi, file=None, loop=False, from_s=0.0, port=port, virtual=virtual, wait=port is not None, keyboard=keyboard
+    )
 
 
 def take_name(folder: Path, model: str) -> Path:
