@@ -23,6 +23,7 @@ from PyQt6 import sip
 from PyQt6.QtCore import QEvent, QSocketNotifier, QTimer
 from PyQt6.QtWidgets import QApplication
 
+from gui.collection import Collection
 from gui.faults import Faults
 from gui.live_state import Notice
 from gui.memory import Memory
@@ -45,6 +46,7 @@ class App:
 
         self.qt, self.memory = qt, memory
         self.ended = False
+        self.collection = Collection()
         wear(memory)
         settings, problem = remembered_settings(memory)
         self.faults = Faults(self._say)
@@ -88,6 +90,7 @@ class App:
         for one in (self.window, self.remembering, self.bridge):
             sip.delete(one)
         gc.collect()
+        self.collection.end()
 
     def _say(self, sentence: str) -> None:
         # From any thread: a signal is delivered on the GUI thread.
@@ -113,7 +116,8 @@ def run(memory_path: Path | None = None, *, watch_stalls: bool = False) -> int:
         code = qt.exec()
     app.end()
     if watch_stalls:
-        for stall in qt.stalls:  # type: ignore[attr-defined]  # it is a WatchedApplication
+        qt.end_watch()  # type: ignore[attr-defined]  # it is a WatchedApplication
+        for stall in qt.stalls:  # type: ignore[attr-defined]  # as above
             sys.stderr.write(f"{stall}\n")
     sys.stdout.flush()
     return code

@@ -29,6 +29,7 @@ class PitchWatch:
         self._meters, self._heard, self._defect = meters, heard, defect
         self._on = threading.Event()
         self._ended = threading.Event()
+        self._telling = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def set_on(self, on: bool) -> None:
@@ -42,8 +43,9 @@ class PitchWatch:
             self._thread.start()
 
     def end(self, timeout_s: float = 1.0) -> None:
-        """Stop for good."""
-        self._ended.set()
+        """Stop for good: nothing is told after this, also where the thread is still in the middle of compiling."""
+        with self._telling:
+            self._ended.set()
         self._on.set()
         if self._thread is not None:
             self._thread.join(timeout_s)
@@ -74,5 +76,10 @@ class PitchWatch:
             samples, end = self._meters.scope.since(end)
             if samples.shape[1]:
                 tuner.push(samples[0].copy())
-                self._heard(tuner.reading)
+                self._tell(tuner.reading)
             self._ended.wait(LOOK_S)
+
+    def _tell(self, reading: object) -> None:
+        with self._telling:
+            if not self._ended.is_set():
+                self._heard(reading)

@@ -26,12 +26,26 @@ if TYPE_CHECKING:
     from gui.memory import Memory
     from gui.stall_watch import WatchedApplication
 
+PATIENCE_MS = 30_000
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the screenless platform say of windows with a least size what no user ever sees."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.qt_log_ignore("does not support propagateSizeHints"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> None:
+    """Wait longer than pytest-qt's five seconds: a deadline is for what never comes, not for a machine that is busy."""
+    from pytestqt.qtbot import QtBot
+
+    for wait in (QtBot.waitUntil, QtBot.waitSignal, QtBot.waitSignals, QtBot.waitActive, QtBot.waitExposed):
+        defaults: dict[str, Any] | None = wait.__kwdefaults__
+        assert defaults is not None
+        assert defaults["timeout"] == 5000
+        defaults["timeout"] = PATIENCE_MS
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +62,7 @@ def qapp(qapp_args: list[str], qapp_cls: type[WatchedApplication], pytestconfig:
     from PyQt6.QtWidgets import QLabel
 
     from gui import theme
+    from gui.collection import Collection
 
     app = qapp_cls(qapp_args)
     app.setApplicationName("retimbre-tests")
@@ -55,8 +70,11 @@ def qapp(qapp_args: list[str], qapp_cls: type[WatchedApplication], pytestconfig:
     label = QLabel("Warm ♯ ♭ → °")
     label.grab()
     app.without_collection = True
+    collection = Collection()
     yield app
+    collection.end()
     app.stalls.clear()
+    app.end_watch()
 
 
 @pytest.fixture(autouse=True)
@@ -72,9 +90,11 @@ def calm(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> It
     app.stalls.clear()
     yield
     from gui import theme
+    from gui.collection import collect
 
     with contextlib.suppress(TypeError):  # nobody listens
         theme.notifier.changed.disconnect()  # the widgets of this test are gone; another theme is not theirs to wear
+    collect()  # the timer that does this in the app has few loops of events to come by
     stalls, app.stalls = [str(stall) for stall in app.stalls], []
     logged = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert not stalls, "\n".join(stalls)
@@ -98,8 +118,14 @@ def notices() -> list[Any]:
 
 
 @pytest.fixture
-def make_bridge(qtbot: QtBot, tmp_path: Path, notices: list[Any]) -> Iterator[Callable[..., Bridge]]:
-    """Make bridges, `make_bridge(model="identity", session=None, **settings)`, which end with the test."""
+def make_bridge(
+    jack_server: Callable[..., Any], qtbot: QtBot, tmp_path: Path, notices: list[Any]
+) -> Iterator[Callable[..., Bridge]]:
+    """Make bridges, `make_bridge(model="identity", session=None, **settings)`, which end with the test.
+
+    They end before the sound servers, which are asked for first: an engine whose server is gone has to be killed, after
+    seven seconds.
+    """
     from gui.bridge import Bridge
     from realtime.messages import StreamSettings
 
@@ -125,13 +151,13 @@ def quiet_bridge(make_bridge: Callable[..., Bridge]) -> Bridge:
 
 
 @pytest.fixture
-def bridge(jack_server: Callable[..., Any], make_bridge: Callable[..., Bridge], qtbot: QtBot) -> Bridge:
-    """A bridge that plays `identity` from JACK's loopback to it, power on.
-
-    The server is asked for first, so that it outlives the bridge: an engine whose server is gone takes long to end.
-    """
+def bridge(
+    jack_server: Callable[..., Any], make_bridge: Callable[..., Bridge], qtbot: QtBot, notices: list[Any]
+) -> Bridge:
+    """A bridge that plays `identity` from JACK's loopback to it, power on."""
     jack_server(period=128, sample_rate=48000)
     playing = make_bridge(input="loopback", output="loopback", output_channel=2, headphones=True)
     playing.set_power(True)
-    qtbot.waitUntil(lambda: playing.state.power == "on", timeout=60_000)
+    qtbot.waitUntil(lambda: playing.state.power != "opening", timeout=60_000)
+    assert playing.state.power == "on", [notice.text for notice in notices]
     return playing
