@@ -17,7 +17,7 @@ from PyQt6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QMenu, QPus
 
 from gui import theme
 from gui.icon import pixmap
-from gui.midi_words import BUTTONS, words_for
+from gui.midi_words import BUTTONS, controller_words, words_for
 from realtime.messages import MidiSettings
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gui.live_state import LiveState
     from gui.midi_bindings import MidiBindings
     from realtime.device_watch import Hardware
+    from realtime.meters import Snapshot
 
 VIRTUAL_NAME = "Retimbre"
 
@@ -41,7 +42,7 @@ class MidiLearnBar(QFrame):
         theme.set_role(self, "card")
         self.setAutoFillBackground(True)
         self._bridge = bridge
-        self._told = ""
+        self._told = self._heard = ""
         self._ports: tuple[str, ...] = ()
         self.table: MidiBindings | None = None
         self.picture, self.words = QLabel(), QLabel()
@@ -77,6 +78,7 @@ class MidiLearnBar(QFrame):
         for layout in (said, row, self._box):
             layout.setSpacing(theme.px(2))
         bridge.devices_changed.connect(self._take_hardware)
+        bridge.frame.connect(self._listen)
         self.show_state(bridge.state)
         self.place()
 
@@ -110,7 +112,7 @@ class MidiLearnBar(QFrame):
         elif off:
             words, picture, token = "A knob is heard while the power is on.", "warning", "warn"
         else:
-            words = self._told or "Click a control, then move a knob or pedal."
+            words = self._told or f"Click a control, then move a knob or pedal. {self._heard}".rstrip()
         if words != self.words.text():
             self.words.setText(words)
             self.words.setAccessibleName(words)
@@ -120,6 +122,15 @@ class MidiLearnBar(QFrame):
         self.power.setVisible(listens and off)
         self.stop.setVisible(state.learning is not None)
         self.place()
+
+    def _listen(self, snapshot: Snapshot) -> None:
+        """Say which controller moved last, so that the right knob is found before anything is bound to it."""
+        message = snapshot.midi_bytes
+        if message[:1] and message[0] & 0xF0 == 0xB0:
+            heard = f"{controller_words(((message[0] & 0x0F) + 1, message[1]))} moved."
+            if heard != self._heard:
+                self._heard = heard
+                self.show_state(self._bridge.state)
 
     def show_table(self) -> None:
         """Every binding, with its range."""

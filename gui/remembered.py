@@ -15,7 +15,7 @@ from PyQt6.QtCore import QObject, QTimer
 
 from gui.session_work import kept
 from realtime.errors import RetimbreError
-from realtime.messages import StreamSettings
+from realtime.messages import MidiSettings, StreamSettings
 from realtime.plain import from_plain, to_plain
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def remembered_settings(memory: Memory) -> tuple[StreamSettings, str]:
     if plain is None:
         return _first_settings(), ""
     try:
-        settings: StreamSettings = from_plain(StreamSettings, plain, "The remembered stream")
+        settings = kept(from_plain(StreamSettings, plain, "The remembered stream"), None)
     except RetimbreError as error:
         try:
             aside = memory.put_aside(SETTINGS)
@@ -71,7 +71,7 @@ class Remembering(QObject):
     def write(self) -> None:
         """Keep what is now."""
         state: LiveState = self._bridge.state
-        self._memory.set(SETTINGS, to_plain(kept(state.settings)))
+        self._memory.set(SETTINGS, to_plain(kept(state.settings, self._midi_before(state.settings))))
         self._memory.set(PRESET, state.preset)
         self._memory.set(POSITION, state.position)
         path = state.setlist.path if state.setlist is not None else None
@@ -79,6 +79,12 @@ class Remembering(QObject):
         self._memory.set(SETLIST, str(path) if path is not None else name)
         self._memory.set(POWER, state.power != "off")
         self._memory.set(TAKES, self._bridge.takes_folder)
+
+    def _midi_before(self, settings: StreamSettings) -> MidiSettings | None:
+        """Where messages came from before a MIDI file that plays now, which is what was kept until then."""
+        if settings.midi is None or settings.midi.file is None:
+            return None
+        return remembered_settings(self._memory)[0].midi
 
 
 def restore(bridge: Bridge, memory: Memory) -> None:

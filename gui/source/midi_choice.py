@@ -6,6 +6,7 @@ what notes play ─▶ gui.source.sound_choice            bindings ◀─ settin
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from gui import theme
 from gui.source import midi_wishes
 from gui.source.arrange import Card, Flow, Form, button, words
 from gui.source.choice_box import ChoiceBox
+from gui.source.midi_place import MidiPlace
 from gui.source.midi_wishes import KEYBOARD, Chosen, with_input
 from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.toggle import Toggle
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
     from realtime.messages import MidiSettings
     from realtime.meters import Snapshot
 
-_HEARD: Final = 1e-4
-_LIT_S: Final = 0.3
+_LIT_S: Final = 0.5
 _HEADS: Final = ("Control", "Channel", "Controller", "Range", "")
 
 
@@ -49,7 +50,8 @@ class MidiInputChoice(Card):
         self.input.chosen.connect(self._choose)
         self.gone = words("", "warn")
         self.lamp = words("", "small", wrap=False)
-        self._lit_s = -_LIT_S
+        self._lit_s = -math.inf
+        self._messages = 0
         self.column.addWidget(self.input)
         self.column.addWidget(self.lamp)
         self.column.addWidget(self.gone)
@@ -65,6 +67,9 @@ class MidiInputChoice(Card):
         self.stop.clicked.connect(self.stop_file)
         self.loop.toggled.connect(self._set_loop)
         self.column.addLayout(Flow(self.play, self.stop, self.loop))
+        self.place = MidiPlace(self)
+        self.place.jumped.connect(self._jump)
+        self.column.addWidget(self.place)
         bridge.frame.connect(self._draw)
         bridge.state_changed.connect(self.show_state)
         self.show_state(bridge.state)
@@ -92,6 +97,7 @@ class MidiInputChoice(Card):
         self.gone.setVisible(bool(gone))
         if state.power != "on":
             self._show_lamp("○  The power is off")
+            self.place.hide()
         playing = chosen is not None and chosen[0] == "file"
         file = Path(chosen[1]) if playing and chosen is not None else self.file
         self.file_name.setText(file.name if file is not None else "No MIDI file chosen")
@@ -100,15 +106,18 @@ class MidiInputChoice(Card):
         self.stop.setEnabled(playing)
 
     def _draw(self, snapshot: Snapshot) -> None:
-        """The lamp: notes alone are the input, so that what is heard there came by MIDI."""
-        midi = self._bridge.state.settings.midi
-        if not self.isVisible() or midi is None or midi.source is None or midi.mixed:
+        """The lamp, lit for a moment by every message, and the place in the file."""
+        if not self.isVisible():
+            return
+        self.place.follow(snapshot)
+        if self._bridge.state.settings.midi is None:
             self._show_lamp("")
             return
-        if snapshot.input_rms > _HEARD:
-            self._lit_s = time.monotonic()
+        if snapshot.midi_messages != self._messages:
+            came, self._messages = snapshot.midi_messages > self._messages, snapshot.midi_messages
+            self._lit_s = time.monotonic() if came else -math.inf  # a new stream counts from nothing
         lit = time.monotonic() - self._lit_s < _LIT_S
-        self._show_lamp("●  Notes arrive" if lit else "○  No notes now")
+        self._show_lamp(f"●  {midi_wishes.message_words(snapshot.midi_bytes)}" if lit else "○  No notes or knobs now")
 
     def _show_lamp(self, text: str) -> None:
         if text != self.lamp.text():
@@ -156,9 +165,15 @@ class MidiInputChoice(Card):
 
     def _set_loop(self, on: bool) -> None:
         self._memory.set("source.midi_loop", on)
+        at = self._bridge.snapshot().midi_file_s
         midi = self._bridge.state.settings.midi
         if midi is not None and midi.file is not None:
-            self._bridge.set_midi(replace(midi, loop=on))
+            self._bridge.set_midi(replace(midi, loop=on, from_s=at if math.isfinite(at) else 0.0))
+
+    def _jump(self, seconds: float) -> None:
+        midi = self._bridge.state.settings.midi
+        if midi is not None and midi.file is not None:
+            self._bridge.set_midi(replace(midi, from_s=seconds))
 
 
 class BindingsTable(Card):

@@ -44,7 +44,14 @@ def input_of(midi: MidiSettings | None) -> Chosen | None:
 def with_input(midi: MidiSettings | None, chosen: Chosen, *, loop: bool = False) -> MidiSettings:
     """The same with messages from elsewhere."""
     kind, name = chosen
-    values: dict[str, Any] = {"port": None, "virtual": None, "file": None, "keyboard": False, "loop": False}
+    values: dict[str, Any] = {
+        "port": None,
+        "virtual": None,
+        "file": None,
+        "keyboard": False,
+        "loop": False,
+        "from_s": 0.0,
+    }
     values[kind] = {"keyboard": True, "file": Path(name)}.get(kind, name)
     values["loop"] = loop and kind == "file"
     values["wait"] = kind == "port"  # one that is not plugged in yet is no reason to be silent
@@ -76,6 +83,14 @@ def input_offers(ports: Sequence[str], midi: MidiSettings | None) -> list[Offer]
     if wanted is not None and wanted[0] == "file":
         offers.append(Offer(f"The MIDI file {Path(wanted[1]).name}", wanted))
     return offers
+
+
+def message_words(message: bytes) -> str:
+    """What a message shows of a keyboard, for a lamp."""
+    kind = message[0] & 0xF0 if message else 0
+    if kind == 0xB0:
+        return f"CC {message[1]} moves"
+    return "Notes arrive" if kind in (0x80, 0x90) else "Messages arrive"
 
 
 def binding_rows(bindings: MidiMap) -> list[tuple[str, str, str, str, str]]:

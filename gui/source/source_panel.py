@@ -19,6 +19,7 @@ from PyQt6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import QBoxLayout, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from gui import theme
+from gui.session_work import without_midi_file
 from gui.source.device_choice import DeviceChoice
 from gui.source.input_level import InputLevel
 from gui.source.midi_wishes import first_midi, input_of, without_notes
@@ -222,7 +223,7 @@ class SourcePanel(QWidget):
             if self._file_plays():
                 self._bridge.stop_file()
             if midi is not None and midi.source is not None:
-                self._memory.set("source.midi", to_plain(midi))
+                self._memory.set("source.midi", to_plain(without_midi_file(midi, None)))
                 self._bridge.set_midi(without_notes(midi))
 
     def _last_midi(self, now: MidiSettings | None) -> MidiSettings:
