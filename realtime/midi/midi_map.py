@@ -14,15 +14,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from realtime.controls import RANGES, Controls
 from realtime.errors import ConfigError
-
-if TYPE_CHECKING:
-    from realtime.manifest import Control
 
 CcKey = tuple[int | None, int]
 """(channel 1…16 or None for any, controller number 0…127)."""
@@ -276,15 +273,6 @@ class MidiLearner:
         learnt = mapping.with_binding(None if self._any_channel else channel, number, self._wanted)
         self.clear()
         return learnt
-
-
-def suggested_map(controls: Iterable[Control]) -> MidiMap:
-    """The map that a package's controls suggest; of two that suggest one controller the first has it."""
-    cc: dict[CcKey, Binding] = {}
-    for control in controls:
-        if control.midi_cc is not None and control.midi_cc not in _MODE_MESSAGES:
-            cc.setdefault((None, control.midi_cc), Binding(control.name, control.minimum, control.maximum))
-    return MidiMap(cc)
 
 
 def is_switch(control: str) -> bool:

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from realtime.controls import RANGES
 from realtime.errors import ConfigError, RetimbreError
-from realtime.manifest import Control
-from realtime.midi.midi_map import Binding, MidiLearner, MidiMap, suggested_map
+from realtime.midi.midi_map import Binding, MidiLearner, MidiMap
 
 
 def cc(number: int, value: int, channel: int = 1) -> bytes:
@@ -126,17 +125,6 @@ def test_the_learner_takes_the_next_knob_that_moves() -> None:
     learner.clear()
     assert learner.hear(cc(9, 127), mapping) is None
     assert learnt.without("mix") == MidiMap()
-
-
-def test_a_package_suggests_controllers() -> None:
-    """What a package's controls suggest becomes the map, over their own ranges; the first of two has the number."""
-    controls = [
-        Control("mix", "Mix", "", 0.0, 1.0, 1.0, midi_cc=1),
-        Control("output_gain_db", "Out", "dB", -20.0, 6.0, 0.0, midi_cc=1),
-        Control("input_gain_db", "In", "dB", -20.0, 6.0, 0.0, midi_cc=12),
-        Control("transpose_semitones", "Pitch", "", -12.0, 12.0, 0.0),
-    ]
-    assert suggested_map(controls) == MidiMap({(None, 1): MIX, (None, 12): Binding("input_gain_db", -20.0, 6.0)})
 
 
 CONTROLS = st.sampled_from(
