@@ -38,7 +38,8 @@ from realtime.midi.source import SourceSettings
 from realtime.plain import to_plain
 from realtime.plugins.spec import PluginSpec
 
-_WARM_UP_PART = 0.1
+# Of the whole, after the last kill: memory grows in steps of one model's session until as many as ever meet have met.
+_WARM_UP_PART = 0.25
 _MEMORY_MB = 2.0
 _CHANGE_S = 60.0
 _MOST_PAUSE_S = 4.0
