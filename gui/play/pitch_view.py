@@ -79,7 +79,7 @@ class PitchView(QWidget):
         painter.drawText(words, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self._note or "–")
         painter.setFont(theme.font("number"))
         painter.setPen(theme.color("text_dim"))
-        beside = f"{self._cents:+.0f} cents" if self._note else "play a note"
+        beside = f"{self._cents:+.0f} cents".replace("-", "−") if self._note else "play a note"
         painter.drawText(words, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, beside)
         middle, line = width / 2, height - 3.5 * unit
         reach = middle - 1.5 * unit
