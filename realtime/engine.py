@@ -54,7 +54,7 @@ from realtime.player import Player
 from realtime.plugins import blacklist
 from realtime.plugins.turned_knobs import TurnedKnobs
 from realtime.recorder import Recorder
-from realtime.scheduling import lock_memory, make_ordinary, make_real_time
+from realtime.scheduling import give_back_memory, lock_memory, make_ordinary, make_real_time
 from realtime.stream import Stream
 
 _TICK_S = 0.02
@@ -403,6 +403,7 @@ def run(connection: Connection, memory: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the host's business, and it reaches the whole group
     sys.setswitchinterval(0.0001)  # a thread with work gets the interpreter from another after this
     lock_memory()
+    give_back_memory()
     engine = Engine(Meters(memory))
     with contextlib.suppress(EOFError, OSError):
         _serve(engine, connection)
