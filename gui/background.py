@@ -9,11 +9,14 @@ would destroy it there, which Qt does not survive.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any, Final
+
+from PyQt6 import sip
 
 from realtime.errors import RetimbreError
 
@@ -70,7 +73,15 @@ class Background:
     def _tell(self, number: int, result: Any, sentence: str | None) -> None:
         """On the GUI thread."""
         _work, then, failed = self._calls.pop(number)
-        if sentence is None:
-            then(result)
-        else:
-            failed(sentence)
+        call = then if sentence is None else failed
+        if not _is_gone(call):
+            call(result if sentence is None else sentence)
+
+
+def _is_gone(call: Callable[..., None]) -> bool:
+    """Whether it is a method of a widget that Qt has destroyed meanwhile, or a function within one."""
+    known = [getattr(call, "__self__", None)]
+    for cell in getattr(call, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # it holds nothing yet
+            known.append(cell.cell_contents)
+    return any(isinstance(one, sip.wrapper) and sip.isdeleted(one) for one in known)

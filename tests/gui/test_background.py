@@ -4,6 +4,10 @@ import gc
 import threading
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from PyQt6 import sip
+from PyQt6.QtWidgets import QLabel
+
 from gui.background import Background
 from gui.collection import Collection
 
@@ -11,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytestqt.qtbot import QtBot
+
+    from gui.bridge import Bridge
 
 
 class Widget:
@@ -49,6 +55,22 @@ def test_who_is_told_is_let_go_of_where_it_is_told() -> None:
         del widget, answer
     background.close()
     assert ended_on == 20 * [threading.get_ident()]
+
+
+@pytest.mark.parametrize("answer", ["method", "closure"])
+def test_a_widget_that_is_gone_is_told_nothing(answer: str, qtbot: QtBot, make_bridge: Callable[..., Bridge]) -> None:
+    """An answer for a widget that was destroyed while it was looked for is dropped; others arrive."""
+    bridge, asker = make_bridge(), QLabel()
+    told: list[bool] = []
+    closures: dict[str, Callable[[str], None]] = {
+        "method": asker.setText, "closure": lambda words: asker.setText(words.upper()),
+    }  # fmt: skip
+    go_on = threading.Event()
+    bridge.in_background(lambda: str(go_on.wait(30)), closures[answer])
+    sip.delete(asker)
+    bridge.in_background(lambda: go_on.wait(30), told.append)
+    go_on.set()
+    qtbot.waitUntil(lambda: told == [True])
 
 
 def test_nothing_is_delivered_after_the_end() -> None:

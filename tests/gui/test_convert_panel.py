@@ -115,7 +115,7 @@ def test_a_file_comes_back_as_it_went_with_identity(
     was, now = soundfile.read(source)[0], soundfile.read(job.result)[0]
     assert len(was) == len(now)
     assert np.abs(was - now).max() < 2e-3
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a (identity).wav"]
+    qtbot.waitUntil(lambda: [path.name for path in (tmp_path / "out").iterdir()] == ["a (identity).wav"])
 
 
 def left() -> Any:
