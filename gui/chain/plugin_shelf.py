@@ -223,12 +223,11 @@ class PluginShelf(QObject):
         self._next()
 
     def _take_list(self, answer: str | None) -> None:
-        self.listed = True
         if answer is None:
+            self.listed = True
             self.changed.emit()
             return
-        known = self.plugins
-        self._bridge.in_background(lambda: _read_list(answer, known), self._put, self._lost)
+        self._bridge.in_background(lambda: _read_list(answer), self._put, self._lost)
 
     def _take_scan(self, answer: str | None) -> None:
         if answer is None:
@@ -241,7 +240,11 @@ class PluginShelf(QObject):
             self._bridge.in_background(lambda: _read_facts(answer, self.plugins.get(uri)), self._add, self._lost)
 
     def _put(self, read: tuple[dict[str, Shelved], tuple[str, ...]]) -> None:
-        self.plugins, self.remarks = read
+        found, self.remarks = read
+        for uri, earlier in self.plugins.items():  # as it is now: facts may have come while the list was read
+            if (one := found.get(uri)) is not None:
+                found[uri] = replace(one, finding=one.finding or earlier.finding, facts=earlier.facts)
+        self.plugins, self.listed = found, True
         self.changed.emit()
 
     def _add(self, found: dict[str, Shelved]) -> None:
@@ -249,22 +252,20 @@ class PluginShelf(QObject):
         self.changed.emit()
 
     def _lost(self, sentence: str) -> None:
+        self.listed = True
         self.said.emit(sentence)
         self.changed.emit()
 
 
-def _read_list(answer: str, before: Mapping[str, Shelved]) -> tuple[dict[str, Shelved], tuple[str, ...]]:
+def _read_list(answer: str) -> tuple[dict[str, Shelved], tuple[str, ...]]:
     """What `list` printed, with what scans remember."""
     from realtime.plugins.scan import remembered
 
     told, tried = _read_json(answer), remembered()
     found: dict[str, Shelved] = {}
     for entry in told["plugins"]:
-        uri, earlier = entry["uri"], before.get(entry["uri"])
-        finding = tried.get(uri) or (None if earlier is None else earlier.finding)
-        category = "" if entry["category"] == "not scanned yet" else str(entry["category"])
-        facts = None if earlier is None else earlier.facts
-        found[uri] = Shelved(uri, entry["name"], entry["format"], category, entry["problem"], finding, facts)
+        uri, category = entry["uri"], "" if entry["category"] == "not scanned yet" else str(entry["category"])
+        found[uri] = Shelved(uri, entry["name"], entry["format"], category, entry["problem"], tried.get(uri))
     return found, tuple(told["remarks"])
 
 

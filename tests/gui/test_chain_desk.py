@@ -107,6 +107,18 @@ def test_a_turned_knob_travels_with_its_plugin(quiet_bridge: Bridge, desk: Chain
     assert quiet_bridge.state.settings.after[0].parameters == {"mix": 0.25}
 
 
+def test_facts_that_come_while_the_list_is_read_are_kept(shelf: PluginShelf) -> None:
+    """A list that was read for long takes away nothing that became known of a plugin meanwhile."""
+    assert not shelf.listed
+    info = shelf.info_of("urn:one")
+    assert info is not None
+    shelf._add({"urn:one": Shelved("urn:one", "One", "LV2", facts=info)})
+    shelf._put(({"urn:one": Shelved("urn:one", "One", "LV2"), "urn:four": Shelved("urn:four", "Four", "LV2")}, ()))
+    assert shelf.listed
+    assert set(shelf.plugins) == {"urn:one", "urn:four"}
+    assert shelf.info_of("urn:one") == info
+
+
 def test_what_became_of_a_plugin_is_known_also_from_before(quiet_bridge: Bridge, shelf: PluginShelf) -> None:
     """The sentence of a plugin that died is found by its name, also when it was said before the desk was made."""
     sentence = "The plugin Two crashed (SIGSEGV) and is left out of the chain for this session."
