@@ -27,6 +27,7 @@ from gui.collection import Collection
 from gui.faults import Faults
 from gui.live_state import Notice
 from gui.memory import Memory
+from gui.panels import EVERY_PANEL
 from gui.remembered import POWER, START_ON, Remembering, remembered_settings, restore
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class App:
         self.bridge.refresh_devices()
         if self.wanted_power:
             self.bridge.set_power(True)
+        self.bridge.in_background(_read_panels, lambda _: None)
         gc.freeze()  # what is here now stays: collections need not look at it any more
 
     def end(self) -> None:
@@ -95,6 +97,11 @@ class App:
     def _say(self, sentence: str) -> None:
         # From any thread: a signal is delivered on the GUI thread.
         self.bridge.noticed.emit(Notice(sentence, severity="error"))
+
+
+def _read_panels() -> None:
+    for spec in EVERY_PANEL:
+        spec.read()
 
 
 def run(memory_path: Path | None = None, *, watch_stalls: bool = False) -> int:

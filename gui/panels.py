@@ -1,4 +1,7 @@
-"""The panels: which there are; each is made when it is first shown, so that the app starts at once. GUI thread."""
+"""The panels: which there are; each is made when it is first shown, so that the app starts at once. GUI thread.
+
+Their modules are imported behind the start, on another thread: that is half of what a first look would wait for.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,10 @@ class PanelSpec:
         """The panel."""
         made: QWidget = getattr(import_module(self.module), self.name)(bridge, memory)
         return made
+
+    def read(self) -> None:
+        """Import its module, so that `make` is quick; on any thread."""
+        import_module(self.module)
 
 
 PANELS: Final = (
