@@ -13,9 +13,9 @@ import contextlib
 import multiprocessing
 import time
 from collections import deque
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from realtime.closing import Closing
 from realtime.controls import Controls
 from realtime.errors import EngineError
 from realtime.measure import Measuring
@@ -45,7 +45,7 @@ ANSWER_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 7.0  # a recording may have seconds to write
 
 
-class Host:
+class Host(Closing):
     """Owns one engine process, started by the first `open`."""
 
     def __init__(self) -> None:
@@ -58,14 +58,6 @@ class Host:
         self._said: deque[Event] = deque(maxlen=1000)
         self.killed = False
         """Whether the last engine had to be killed because it did not end."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def alive(self) -> bool:

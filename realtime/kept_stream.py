@@ -18,9 +18,9 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from realtime.closing import Closing
 from realtime.controls import Controls
 from realtime.errors import ConfigError, DeviceError, EngineError, RetimbreError
 from realtime.host import Host
@@ -47,7 +47,7 @@ _CLOSE_S = 7.0
 _MOST_INCIDENTS = 100_000
 
 
-class KeptStream:
+class KeptStream(Closing):
     """What is wanted of a stream, kept true while devices, servers and engines come and go."""
 
     def __init__(self) -> None:
@@ -71,14 +71,6 @@ class KeptStream:
         self._obstacle = ""
         self._before: dict[str, StreamSettings] = {}  # what was wanted before a change that is under way, by its kind
         self._events: list[Event] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def waiting(self) -> bool:

@@ -14,19 +14,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
-from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 from realtime.audio_io import quiet_stderr
 from realtime.errors import DeviceError
 from realtime.midi.clock import FrameClock
-from realtime.midi.ports import RESET, matching
+from realtime.midi.ports import RESET, PortInput, matching
 from realtime.midi.source import MidiEvent
 
 _RING = 4096
-_CHECK_S = 0.5
 
 
 def _module() -> Any | None:
@@ -68,21 +65,19 @@ def port_names() -> list[str]:
         return [] if client is None else [port.name for port in client.get_ports(is_midi=True, is_output=True)]
 
 
-class JackInput:
+class JackInput(PortInput):
     """A MIDI port of our own on the JACK server, connected to the port named, if one is."""
+
+    _CHECK_S = 0.5
+    _TOO_MANY = "while nothing played"
 
     def __init__(self, source: str | None, client_name: str) -> None:
         """source: the port to hear, which need not be there yet. Raises DeviceError without a server."""
-        self.name = source or f"{client_name}:midi"
-        self.delay_samples = 0
-        self._source, self._client_name = source, client_name
-        self._overheard: deque[bytes] = deque(maxlen=512)
-        self._sentences: deque[str] = deque(maxlen=32)
+        super().__init__(source, f"{client_name}:midi")
+        self._client_name = client_name
         self._clock = FrameClock()
-        self._read = self._lost = 0
-        self._panic = self._ended = False
-        self._checked = 0.0
-        self._connected: bool | None = None
+        self._read = 0
+        self._ended = False
         self._open()
         self._look()
 
@@ -121,10 +116,7 @@ class JackInput:
         clock.begin(self._cycle_of(self._pointer), frames, shared[self._period_at])
         self.delay_samples = clock.delay_samples
         written = shared[self._written_at]
-        events: list[MidiEvent] = []
-        if self._panic:
-            self._panic = False
-            events.append((0, RESET))
+        events = self._begin()
         if written == read:
             return events
         if written - read > _RING:
@@ -132,17 +124,12 @@ class JackInput:
             self._lost += written - read - _RING // 2
             read = written - _RING // 2
             events.append((0, RESET))
-        last = 0
         while read < written:
             place = self._first + 2 * (read % _RING)
             offset = clock.offset(shared[place])
             if offset >= frames:
                 break
-            message = _unpacked(shared[place + 1])
-            last = min(max(offset, last), max(frames - 1, 0))
-            events.append((last, message))
-            if message[0] & 0xF0 in {0xB0, 0xC0}:
-                self._overheard.append(message)
+            self._hand_out(events, offset, _unpacked(shared[place + 1]), frames)
             read += 1
         self._read = read
         return events
@@ -153,23 +140,6 @@ class JackInput:
         begin = max(self._read, written - _RING)
         self._read = written
         return [_unpacked(self._shared[self._first + 2 * (k % _RING) + 1]) for k in range(begin, written)]
-
-    def overheard(self) -> list[bytes]:
-        """Controllers and program changes since the last call."""
-        return [self._overheard.popleft() for _ in range(len(self._overheard))]
-
-    def problems(self) -> list[str]:
-        """What happened to the port; also connects again. Control thread, as often as liked."""
-        now = time.monotonic()
-        if now - self._checked >= _CHECK_S:
-            self._checked = now
-            self._look()
-        if self._lost:
-            self._sentences.append(
-                f"{self._lost} MIDI messages of {self.name} came while nothing played and were dropped."
-            )
-            self._lost = 0
-        return [self._sentences.popleft() for _ in range(len(self._sentences))]
 
     def close(self) -> None:
         """Leave the server."""
@@ -195,13 +165,7 @@ class JackInput:
                     connected = True
         except jack.JackError:
             connected = False
-        if connected != self._connected:
-            if not connected:
-                self._panic = True
-                self._sentences.append(f"The MIDI port {self._source} is not there; it is opened as soon as it is.")
-            elif self._connected is not None:
-                self._sentences.append(f"The MIDI port {self._source} is there.")
-            self._connected = connected
+        self._found(connected)
 
     def _on_shutdown(self, _status: object, reason: str) -> None:
         # A thread of JACK's: only notes it down.

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections import deque
 from pathlib import Path
 
 import numpy as np
 
 from realtime.errors import AudioFileError
-from realtime.midi.ports import RESET, is_channel_message
+from realtime.midi.ports import RESET, MidiInput, is_channel_message
 from realtime.midi.source import FloatArray, MidiEvent, Source
 
 LONGEST_S = 4 * 3600.0
@@ -86,14 +85,13 @@ def _timed(song: object, path: Path) -> tuple[TimedMessages, float]:
     return messages, seconds
 
 
-class FilePlayer:
+class FilePlayer(MidiInput):
     """A file in place of a port: the first block begins with its beginning."""
 
     def __init__(self, path: Path, rate_hz: int, *, loop: bool = False, from_s: float = 0.0) -> None:
         """loop: begin again at the end, for ever; from_s: begin there (see `seek`). Raises AudioFileError."""
-        self.path, self.name = path, path.name
-        self._rate_hz = rate_hz
-        self.delay_samples = 0
+        super().__init__(path.name)
+        self.path, self._rate_hz = path, rate_hz
         messages, seconds = read_midi(path)
         # A loop of nothing would be endless work.
         self.length_samples = max(round(seconds * rate_hz), rate_hz // 4)
@@ -101,7 +99,6 @@ class FilePlayer:
         self._messages = [message for _, message in messages]
         self._loop = loop
         self._position = self._next = 0
-        self._overheard: deque[bytes] = deque(maxlen=512)
         self._chased: list[bytes] = []
         if from_s > 0.0:
             self.seek(from_s)
@@ -142,8 +139,9 @@ class FilePlayer:
         """The messages of the coming block. Audio thread."""
         events: list[MidiEvent] = []
         if self._chased:
-            events = [(0, message) for message in self._chased]
-            self._overheard += [message for message in self._chased if message[0] & 0xF0 in {0xB0, 0xC0}]
+            for message in self._chased:
+                events.append((0, message))
+                self._overhear(message)
             self._chased = []
         begin = 0
         while begin < frames:
@@ -154,8 +152,7 @@ class FilePlayer:
             while self._next < len(self._places) and self._places[self._next] < end:
                 message = self._messages[self._next]
                 events.append((begin + self._places[self._next] - self._position, message))
-                if message[0] & 0xF0 in {0xB0, 0xC0}:
-                    self._overheard.append(message)
+                self._overhear(message)
                 self._next += 1
             begin += left
             self._position = end
@@ -166,17 +163,6 @@ class FilePlayer:
                 events += [(place, bytes((0xB0 | channel, 123, 0))) for channel in range(16)]
                 self._position = self._next = 0
         return events
-
-    def overheard(self) -> list[bytes]:
-        """Controllers and program changes since the last call."""
-        return [self._overheard.popleft() for _ in range(len(self._overheard))]
-
-    def problems(self) -> list[str]:
-        """A file has none once it is read."""
-        return []
-
-    def close(self) -> None:
-        """Nothing to let go."""
 
 
 def render_midi(path: Path, source: Source, rate_hz: int) -> FloatArray:

@@ -14,9 +14,12 @@ from __future__ import annotations
 import difflib
 import re
 import sys
+import time
+from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar
 
 from realtime.errors import ConfigError, DeviceError
 from realtime.midi.source import MidiEvent
@@ -37,36 +40,98 @@ class MidiPort:
     api: str
 
 
-class MidiInput(Protocol):
-    """Where messages come from: a port, or a file."""
+class MidiInput(ABC):
+    """Where messages come from: a port, a file or the host."""
 
-    name: str
-    delay_samples: int
-    """From a message to its place in the sound, the same for all; known after the first block."""
+    def __init__(self, name: str) -> None:
+        """name: as a sentence calls it."""
+        self.name = name
+        self.delay_samples = 0
+        """From a message to its place in the sound, the same for all; known after the first block."""
+        self._overheard: deque[bytes] = deque(maxlen=512)
 
+    @abstractmethod
     def collect(self, frames: int) -> list[MidiEvent]:
         """The messages of the coming block of `frames`, offsets rising. Audio thread; never raises or waits."""
-        ...
 
     def overheard(self) -> list[bytes]:
         """Controllers and program changes collected since the last call, for a `MidiMap`. Control thread."""
-        ...
+        return [self._overheard.popleft() for _ in range(len(self._overheard))]
 
     def problems(self) -> list[str]:
-        """Sentences on what happened to the port since the last call; also opens it again. Control thread, any time."""
-        ...
+        """Sentences on what happened since the last call; a port opens itself again here. Control thread, any time."""
+        return []
 
     def close(self) -> None:
-        """Let the port go. Not while `collect` may run."""
-        ...
+        """Let go of what is held. Not while `collect` may run."""
+        return
+
+    def _overhear(self, message: bytes) -> None:
+        """Keep what a `MidiMap` may want. Audio thread."""
+        if message[0] & 0xF0 in {0xB0, 0xC0}:
+            self._overheard.append(message)
 
 
-class PortInput(MidiInput, Protocol):
-    """An input from a port."""
+class PortInput(MidiInput):
+    """An input from a port, which may come and go: what is the same for every interface."""
 
+    _CHECK_S: ClassVar[float]
+    """How often the port is looked for."""
+    _TOO_MANY: ClassVar[str]
+    """When messages are lost: they came "…" and were dropped."""
+
+    def __init__(self, source: str | None, own_name: str) -> None:
+        """source: the port to hear, which need not be there yet; None: only our own, of that name."""
+        super().__init__(source or own_name)
+        self._source = source
+        self._sentences: deque[str] = deque(maxlen=32)
+        self._lost = 0
+        self._panic = False  # notes may hang: the next block ends them
+        self._checked_s = 0.0
+        self._there: bool | None = None
+
+    @abstractmethod
     def drain(self) -> list[bytes]:
         """Everything that came since the last call, at once, for a monitor; not beside `collect`."""
-        ...
+
+    def problems(self) -> list[str]:
+        """What happened to the port; also looks for it again. Control thread, as often as liked."""
+        now = time.monotonic()
+        if now - self._checked_s >= self._CHECK_S:
+            self._checked_s = now
+            self._look()
+        if self._lost:
+            self._sentences.append(f"{self._lost} MIDI messages of {self.name} came {self._TOO_MANY} and were dropped.")
+            self._lost = 0
+        return [self._sentences.popleft() for _ in range(len(self._sentences))]
+
+    @abstractmethod
+    def _look(self) -> None:
+        """Open the source when it is there and not open; `_found` tells what came of it."""
+
+    def _begin(self) -> list[MidiEvent]:
+        """The events of a block that begins: an end of all notes where some may hang. Audio thread."""
+        if not self._panic:
+            return []
+        self._panic = False
+        return [(0, RESET)]
+
+    def _hand_out(self, events: list[MidiEvent], offset: int, message: bytes, frames: int) -> None:
+        """One message more of this block, never before the one that came before it. Audio thread."""
+        earliest = events[-1][0] if events else 0
+        events.append((min(max(offset, earliest), max(frames - 1, 0)), message))
+        self._overhear(message)
+
+    def _found(self, there: bool) -> None:
+        """Say when the port has gone, and when it is back."""
+        if there == self._there:
+            return
+        if not there:
+            self._panic = self._panic or self._there is True
+            self._sentences.append(f"The MIDI port {self._source} is not there; it is opened as soon as it is.")
+        elif self._there is not None:
+            self._sentences.append(f"The MIDI port {self._source} is there.")
+        self._there = there
 
 
 def is_channel_message(message: bytes) -> bool:

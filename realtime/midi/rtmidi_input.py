@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any
 
 from realtime.audio_io import quiet_stderr
 from realtime.errors import DeviceError
 from realtime.midi.clock import ArrivalTimes, TimeClock
-from realtime.midi.ports import RESET, is_channel_message, matching
+from realtime.midi.ports import RESET, PortInput, is_channel_message, matching
 from realtime.midi.source import MidiEvent
 
 JACK_API = "JACK through rtmidi"
@@ -31,7 +31,6 @@ _CONSTANTS = {
 }
 _MOST_WAITING = 4096
 _MOST_IN_A_BLOCK = 1024
-_CHECK_S = 1.0
 
 
 def default_api() -> str:
@@ -76,22 +75,18 @@ def _names_seen_by(client: Any) -> list[str]:
         return []
 
 
-class RtMidiInput:
+class RtMidiInput(PortInput):
     """The port named, or a virtual port of our own."""
+
+    _CHECK_S = 1.0
+    _TOO_MANY = "faster than sound"
 
     def __init__(self, source: str | None, api: str, client_name: str, rate_hz: int) -> None:
         """source: the port to hear, which need not be there yet; None opens a virtual port. Raises DeviceError."""
-        self.name = source or client_name
-        self.delay_samples = 0
-        self._source, self._api = source, api
+        super().__init__(source, client_name)
+        self._api = api
         self._waiting: deque[tuple[float, bytes]] = deque()
-        self._overheard: deque[bytes] = deque(maxlen=512)
-        self._sentences: deque[str] = deque(maxlen=32)
         self._clock, self._times = TimeClock(rate_hz), ArrivalTimes()
-        self._lost = 0
-        self._panic = False
-        self._checked = 0.0
-        self._open: bool | None = None
         self._client = _new_client(api, client_name)
         self._client.ignore_types(sysex=True, timing=True, active_sense=True)
         self._client.set_callback(self._hear)
@@ -105,42 +100,17 @@ class RtMidiInput:
         clock, waiting = self._clock, self._waiting
         clock.begin(perf_counter(), frames)
         self.delay_samples = clock.delay_samples
-        events: list[MidiEvent] = []
-        if self._panic:
-            self._panic = False
-            events.append((0, RESET))
-        last = 0
+        events = self._begin()
         while waiting and len(events) < _MOST_IN_A_BLOCK:
             offset = clock.offset(waiting[0][0])
             if offset >= frames:
                 break
-            message = waiting.popleft()[1]
-            last = min(max(offset, last), max(frames - 1, 0))
-            events.append((last, message))
-            if message[0] & 0xF0 in {0xB0, 0xC0}:
-                self._overheard.append(message)
+            self._hand_out(events, offset, waiting.popleft()[1], frames)
         return events
 
     def drain(self) -> list[bytes]:
         """Everything that came since the last call, for a monitor."""
         return [self._waiting.popleft()[1] for _ in range(len(self._waiting))]
-
-    def overheard(self) -> list[bytes]:
-        """Controllers and program changes since the last call."""
-        return [self._overheard.popleft() for _ in range(len(self._overheard))]
-
-    def problems(self) -> list[str]:
-        """What happened to the port; also opens it again. Control thread, as often as liked."""
-        now = monotonic()
-        if self._source is not None and now - self._checked >= _CHECK_S:
-            self._checked = now
-            self._look()
-        if self._lost:
-            self._sentences.append(
-                f"{self._lost} MIDI messages of {self.name} came faster than sound and were dropped."
-            )
-            self._lost = 0
-        return [self._sentences.popleft() for _ in range(len(self._sentences))]
 
     def close(self) -> None:
         """Let the port go."""
@@ -177,11 +147,12 @@ class RtMidiInput:
 
     def _look(self) -> None:
         """Open the source when it is there, let it go when it is not."""
-        assert self._source is not None
+        if self._source is None:
+            return
         names = _names_seen_by(self._client)
         meant = matching(names, self._source)
         place = names.index(meant[0]) if len(meant) == 1 else None
-        was_open = bool(self._open)
+        was_open = self._there is True
         if place is not None and not was_open:
             try:
                 with quiet_stderr():
@@ -192,11 +163,4 @@ class RtMidiInput:
                 place = None
         elif place is None and was_open:
             self._client.close_port()
-            self._panic = True
-        is_open = place is not None
-        if is_open != self._open:
-            if not is_open:
-                self._sentences.append(f"The MIDI port {self._source} is not there; it is opened as soon as it is.")
-            elif self._open is not None:
-                self._sentences.append(f"The MIDI port {self._source} is there.")
-            self._open = is_open
+        self._found(place is not None)

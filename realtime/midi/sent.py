@@ -13,22 +13,20 @@ from collections import deque
 from collections.abc import Sequence
 
 from realtime.errors import ConfigError
-from realtime.midi.ports import RESET, is_channel_message
+from realtime.midi.ports import RESET, MidiInput, is_channel_message
 from realtime.midi.source import MidiEvent
 
 MOST_PER_S = 1000
 """About what a MIDI cable carries."""
 
 
-class SentMessages:
+class SentMessages(MidiInput):
     """An input without a port."""
 
     def __init__(self) -> None:
         """Nothing was sent yet."""
-        self.name = "keyboard"
-        self.delay_samples = 0
+        super().__init__("keyboard")
         self._waiting: deque[bytes] = deque()
-        self._overheard: deque[bytes] = deque(maxlen=512)
         self._silence = False
         self._times: deque[float] = deque(maxlen=MOST_PER_S)
 
@@ -61,17 +59,5 @@ class SentMessages:
         for _ in range(len(self._waiting)):
             message = self._waiting.popleft()
             events.append((0, message))
-            if message[0] & 0xF0 in {0xB0, 0xC0}:
-                self._overheard.append(message)
+            self._overhear(message)
         return events
-
-    def overheard(self) -> list[bytes]:
-        """Controllers and program changes since the last call. Control thread."""
-        return [self._overheard.popleft() for _ in range(len(self._overheard))]
-
-    def problems(self) -> list[str]:
-        """What is sent here always arrives."""
-        return []
-
-    def close(self) -> None:
-        """Nothing to let go."""

@@ -20,9 +20,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
+from realtime.closing import Closing
 from realtime.errors import ConfigError, DeviceError, RetimbreError
 from realtime.presets.file_name import shown
 from realtime.remote.arguments import first_word
@@ -57,7 +57,7 @@ def recordings_folder() -> Path:
     return user_data_path("retimbre", appauthor=False) / "recordings"
 
 
-class OscServer:
+class OscServer(Closing):
     """Listens on one UDP port from its making until `close`; works only inside `serve`."""
 
     def __init__(
@@ -82,14 +82,6 @@ class OscServer:
         self.port: int = self._own[1]
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_READ)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def fileno(self) -> int:
         """The socket's number, for a loop of somebody else that calls `serve()` when there is something to read."""

@@ -101,7 +101,7 @@ class PretendedClient:
 def client(monkeypatch: pytest.MonkeyPatch) -> PretendedClient:
     pretended = PretendedClient()
     monkeypatch.setattr(rtmidi_input, "_new_client", lambda _api, _name: pretended)
-    monkeypatch.setattr(rtmidi_input, "_CHECK_S", 0.0)
+    monkeypatch.setattr(RtMidiInput, "_CHECK_S", 0.0)
     return pretended
 
 
