@@ -27,10 +27,15 @@ if TYPE_CHECKING:
     from gui.stall_watch import WatchedApplication
 
 PATIENCE_MS = 30_000
+LONGEST = ("test_journey.py", "test_train_panel.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the screenless platform say of windows with a least size what no user ever sees."""
+    """Begin with the longest, lest one process waits for the other at the end.
+
+    And let the screenless platform say of windows with a least size what no user ever sees.
+    """
+    items.sort(key=lambda item: item.path.name not in LONGEST)
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.qt_log_ignore("does not support propagateSizeHints"))
