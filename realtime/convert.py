@@ -1,18 +1,19 @@
 """A whole sound through a package: the live chain, step by step, with the latency taken out and the loudness kept.
 
-    signal ─▶ strip ─▶ resample ─▶ zeros behind ─▶ chain, steps ─▶ drop latency_samples ─▶ resample ─▶ match loudness
-                                                                                                   ─▶ strip ─▶ signal
+    signal ─▶ strip ─▶ [plugins] ─▶ resample ─▶ zeros behind ─▶ chain, steps ─▶ drop latency_samples ─▶ resample
+                                                         ─▶ match loudness ─▶ [plugins] ─▶ strip ─▶ signal
 
 The steps are those of the live engine, so that with `match_loudness=False, learn_level=False` a file equals a live
-recording sample for sample. Each channel starts a chain afresh; a package that takes pitch and loudness hears the
-middle of both, and the result stands on both channels with their balance of levels. Of the strip the limiter is left
-out: a file that would clip is turned down as a whole when it is written, which is better. Runs anywhere but in audio.
+recording sample for sample. Each channel starts a chain afresh, and the plugins in front of it; a package that takes
+pitch and loudness hears the middle of both, and the result stands on both channels with their balance of levels. Of the
+strip the limiter is left out: a file that would clip is turned down as a whole when it is written, which is better.
+Runs anywhere but in audio.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,12 +21,14 @@ from numpy.typing import NDArray
 
 from realtime.chain import Chain
 from realtime.controls import RANGES, Controls, db_to_gain
+from realtime.convert_plugins import through_plugins
 from realtime.desk.strip import Strip
 from realtime.errors import AudioFileError
 from realtime.features import PitchLoudnessFeatures
 from realtime.model_io import WholeOutput
 from realtime.package import Package
 from realtime.phase import PhaseMethod
+from realtime.plugins.spec import PluginSpec
 from realtime.resample import resample_signal
 from realtime.session import Provider
 
@@ -81,15 +84,20 @@ def convert(
     phase: PhaseMethod | None = None,
     provider: Provider = "cpu",
     progress: Progress | None = None,
+    before: Sequence[PluginSpec] = (),
+    after: Sequence[PluginSpec] = (),
 ) -> Conversion:
     """`signal` (samples,) or (channels, samples) at `sample_rate` through `package`; same shape and rate out, aligned.
+
+    before, after: plugins around the model, as they stand live; behind those after it there are always two channels.
 
     match_loudness: give the model's sound the RMS of the input, by at most MOST_MATCH_DB either way and never into
         clipping. learn_level: find the player's forte in the signal itself (the 95th percentile of its loudness),
         instead of `controls.player_level_db`; only packages that take pitch and loudness care.
     phase: "griffin_lim" finds the phase of a spectrum from the whole file, which a stream cannot; None: the package's.
     progress: told the seconds of input done since it was last told.
-    Raises `AudioFileError` for an empty signal, other than one or two channels, or values that are not finite.
+    Raises `AudioFileError` for an empty signal, other than one or two channels, or values that are not finite, and
+    `PluginError` for a plugin that cannot play.
     """
     controls = controls or Controls()
     channels = np.atleast_2d(np.asarray(signal, np.float32))
@@ -99,6 +107,8 @@ def convert(
     told = _Progress(progress, channels.shape[1] / sample_rate)
     controls = replace(controls, limiter=False)
     channels = _stripped_before(channels, sample_rate, controls)
+    if before:
+        channels = np.concatenate([through_plugins(row[None], sample_rate, before, 1) for row in channels])
     at_model_rate = resample_signal(channels, sample_rate, manifest.sample_rate)
     fed = _middle(at_model_rate) if takes_pitch and len(channels) == 2 else at_model_rate
     if learn_level and isinstance(manifest.input, PitchLoudnessFeatures):
@@ -122,9 +132,11 @@ def convert(
         mixed = made if controls.mix == 1.0 else controls.mix * made + (1.0 - controls.mix) * dry
         made = mixed * np.float32(db_to_gain(controls.output_gain_db))
     told.finish()
+    if after:
+        made = through_plugins(made.astype(np.float32), sample_rate, after, 2)
     made = np.ascontiguousarray(made, np.float32)
     _strip(sample_rate, controls).after(made)
-    result = made[0] if signal.ndim == 1 else made
+    result = made[0] if signal.ndim == 1 and not after else made
     return Conversion(
         result,
         match_db,

@@ -27,6 +27,7 @@ from realtime.errors import AudioFileError, ConfigError, RetimbreError
 from realtime.midi.source import SourceSettings, open_source
 from realtime.package import Package
 from realtime.phase import PhaseMethod
+from realtime.plugins.spec import PluginSpec
 
 _POLL_S = 0.1
 MIDI_SUFFIXES = (".mid", ".midi")
@@ -52,6 +53,10 @@ class Settings:
     phase: PhaseMethod | None = None
     source: SourceSettings = field(default_factory=SourceSettings)
     """What plays the notes of MIDI files."""
+    before: tuple[PluginSpec, ...] = ()
+    """Plugins in front of the model."""
+    after: tuple[PluginSpec, ...] = ()
+    """Plugins behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +159,8 @@ def _convert_one(task: Task, package: Package, settings: Settings, hear: Callabl
             match_loudness=settings.match_loudness,
             learn_level=settings.learn_level,
             phase=settings.phase,
+            before=settings.before,
+            after=settings.after,
             progress=lambda seconds: hear(seconds, length_s),
         )
         turned_down_db = write_audio(

@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from realtime.convert_files import Result, Settings, Task
+    from realtime.messages import StreamSettings
 
 
 def register(app: typer.Typer) -> None:
@@ -26,20 +27,32 @@ def convert(
     out: Annotated[Path, typer.Option("--out", "-o", help="A file, for one input; else a folder.")],
     model: Annotated[str | None, typer.Option(help="A model's name or folder; left out: the shipped voice.")] = None,
     target: Annotated[str | None, typer.Option(help="NAME, or a blend NAME=0.7,NAME=0.3.")] = None,
-    mix: Annotated[float, typer.Option(help="0 the input alone, 1 the model alone.")] = 1.0,
-    gain: Annotated[float, typer.Option(help="dB after everything.")] = 0.0,
-    transpose: Annotated[float, typer.Option(help="Semitones.")] = 0.0,
-    octave: Annotated[str, typer.Option(help="auto: into the target's range by whole octaves; off.")] = "auto",
+    preset: Annotated[
+        str | None,
+        typer.Option(help="A preset's name or file: its model, targets, controls, plugins; what is said besides wins."),
+    ] = None,
+    mix: Annotated[float | None, typer.Option(help="0 the input alone, 1 the model alone; left out: 1.")] = None,
+    gain: Annotated[float | None, typer.Option(help="dB after the model; left out: 0.")] = None,
+    transpose: Annotated[float | None, typer.Option(help="Semitones; left out: 0.")] = None,
+    octave: Annotated[
+        str | None, typer.Option(help="auto, if left out: into the target's range by whole octaves; off.")
+    ] = None,
     player_level: Annotated[
-        float | None, typer.Option(help="dBFS that count as forte; left out: found in each file.")
+        float | None, typer.Option(help="dBFS that count as forte; left out: the preset's, or found in each file.")
     ] = None,
     control: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE of any control (gate_db=-50, …); repeatable.")
     ] = None,
     source: Annotated[
-        str, typer.Option(help="What plays MIDI files: pluck, oscillator, FILE.sf2[:PROGRAM].")
-    ] = "pluck",
-    match_loudness: Annotated[bool, typer.Option(help="Give the result the loudness of the input.")] = True,
+        str | None, typer.Option(help="What plays MIDI files: pluck, if left out, oscillator, FILE.sf2[:PROGRAM].")
+    ] = None,
+    match_loudness: Annotated[
+        bool | None,
+        typer.Option(
+            "--match-loudness/--no-match-loudness",
+            help="Give the result the loudness of the input; left out: yes, but with a preset no.",
+        ),
+    ] = None,
     format_name: Annotated[
         str | None, typer.Option("--format", help="wav, flac, ogg, mp3 or aiff; left out: as the input.")
     ] = None,
@@ -54,7 +67,7 @@ def convert(
 ) -> None:
     """Convert sound files with a model, in parallel; the result lies on the input to the sample.
 
-    A MIDI file is played by a source first. Plugins are for playing live and are not used here.
+    A MIDI file is played by a source first. With a preset a file sounds as the preset does on stage, plugins too.
     """
     import os
     import time
@@ -65,28 +78,33 @@ def convert(
     from realtime.commands.live import assignments, parse_source
     from realtime.controls import Controls, target_weights
     from realtime.convert_files import Settings, convert_files, plan
+    from realtime.midi.source import SourceSettings
     from realtime.package import default_package_name, resolve
 
     tasks = plan(sources, out, format_name)
-    package = resolve(model or default_package_name())
+    sound = _sound_of(preset, model)
+    package = resolve(sound.model if sound is not None else model or default_package_name())
     names = [one.name for one in package.manifest.targets]
-    controls = Controls().with_changes(
-        mix=mix,
-        output_gain_db=gain,
-        transpose_semitones=transpose,
-        octave=octave,
-        target=None if target is None else target_weights(target, names),
-        **({} if player_level is None else {"player_level_db": player_level}),
-        **assignments(control or []),
-    )
+    said = {
+        "mix": mix,
+        "output_gain_db": gain,
+        "transpose_semitones": transpose,
+        "octave": octave,
+        "target": None if target is None else target_weights(target, names),
+        "player_level_db": player_level,
+    }
+    changes = {name: value for name, value in said.items() if value is not None} | assignments(control or [])
+    source_of_preset = None if sound is None or sound.midi is None else sound.midi.source
     settings = Settings(
         package.folder,
-        controls,
-        match_loudness=match_loudness,
-        learn_level=player_level is None,
+        (Controls() if sound is None else sound.controls).with_changes(**changes),
+        match_loudness=sound is None if match_loudness is None else match_loudness,
+        learn_level=player_level is None and sound is None,
         overwrite=overwrite,
         phase="griffin_lim" if griffin_lim else None,
-        source=parse_source(source),
+        source=(source_of_preset or SourceSettings()) if source is None else parse_source(source),
+        before=() if sound is None else sound.before,
+        after=() if sound is None else sound.after,
     )
     if as_json:
         _in_lines(tasks, settings, jobs or os.cpu_count() or 1)
@@ -138,6 +156,22 @@ def convert(
     console.print(summary + ".", markup=False, soft_wrap=True)
     if failures:
         raise typer.Exit(1)
+
+
+def _sound_of(preset: str | None, model: str | None) -> StreamSettings | None:
+    """What a preset would play, through another model when one is given."""
+    if preset is None:
+        return None
+    from dataclasses import replace
+
+    from realtime.messages import MidiSettings
+    from realtime.package import resolve
+    from realtime.presets.library import resolve_preset
+
+    found = resolve_preset(preset)
+    if model is not None:
+        found = replace(found, model=str(resolve(model).folder.absolute()))
+    return found.resolved(MidiSettings(keyboard=True))  # an input, for the preset's source to be told
 
 
 class _Stopping:
