@@ -43,7 +43,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is done to every file; crosses to the other processes."""
+    """What is done to every file; crosses to the other processes.
+
+    source: what plays the notes of MIDI files. before, after: plugins around the model.
+    """
 
     package: Path
     controls: Controls
@@ -52,11 +55,8 @@ class Settings:
     overwrite: bool = False
     phase: PhaseMethod | None = None
     source: SourceSettings = field(default_factory=SourceSettings)
-    """What plays the notes of MIDI files."""
     before: tuple[PluginSpec, ...] = ()
-    """Plugins in front of the model."""
     after: tuple[PluginSpec, ...] = ()
-    """Plugins behind it."""
 
 
 @dataclass(frozen=True, slots=True)
