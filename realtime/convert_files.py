@@ -2,8 +2,8 @@
 
 Every file is read, converted and written by one process from start to end. A file that fails has its sentence and stops
 no other. Nothing half-written is ever seen (`realtime.audio_file.write_audio`). An interrupt ends the processes started
-here, which remove what they had begun, and leaves the finished files. Over 300 lines because the plan, the processes and
-their end are one story.
+here, which remove what they had begun, and leaves the finished files. Over 300 lines because the plan, the processes
+and their end are one story.
 """
 
 from __future__ import annotations
