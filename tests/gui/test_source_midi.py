@@ -1,4 +1,4 @@
-"""MIDI on the Source panel with a real JACK server: the lamp, the place in a file, and what is left of a file."""
+"""MIDI in the app with a real JACK server: the lamp, the place in a file and what is left of one, sliders that follow."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import mido
 import pytest
 
+from gui.chain.chain_desk import ChainDesk
+from gui.chain.plugin_editor import PluginEditor
+from gui.chain.plugin_shelf import PluginShelf, Shelved
 from gui.midi_learn_bar import MidiLearnBar
 from gui.remembered import Remembering, remembered_settings
 from gui.session_work import without_midi_file
@@ -15,6 +18,9 @@ from gui.source.source_panel import SourcePanel
 from realtime.messages import MidiSettings
 from realtime.midi.midi_map import Binding, MidiMap
 from realtime.midi.source import SourceSettings
+from realtime.plugins.plugin import Parameter, PluginInfo
+from realtime.plugins.scan import Finding
+from realtime.plugins.spec import PluginSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,9 +53,9 @@ def song(tmp_path: Path) -> Path:
 def live(jack_server: Callable[..., Any], make_bridge: Callable[..., Bridge], qtbot: QtBot) -> Callable[..., Bridge]:
     """Make a bridge that plays, with this MIDI."""
 
-    def make(midi: MidiSettings | None) -> Bridge:
+    def make(midi: MidiSettings | None, **more: Any) -> Bridge:
         jack_server(period=256, sample_rate=48000)
-        made = make_bridge(input="loopback", output="loopback", output_channel=2, headphones=True, midi=midi)
+        made = make_bridge(input="loopback", output="loopback", output_channel=2, headphones=True, midi=midi, **more)
         made.set_power(True)
         qtbot.waitUntil(lambda: made.state.power == "on", timeout=60_000)
         made.set_watched(True)
@@ -131,6 +137,30 @@ def test_without_a_port_before_it_a_file_leaves_the_piano(song: Path) -> None:
     port = MidiSettings(port="Keystation", wait=True)
     assert without_midi_file(port, None) is port
     assert without_midi_file(file, port) == MidiSettings(port="Keystation", wait=True, source=SINE, mixed=True)
+
+
+def test_a_plugin_slider_follows_a_controller(live: Callable[..., Bridge], qtbot: QtBot) -> None:
+    """A knob that MIDI turns moves its slider in the chain, and its bypass switch."""
+    delay = PluginSpec("http://drobilla.net/plugins/mda/Delay")
+    bindings = MidiMap(
+        {(None, 21): Binding("after.0.fx_mix", 0.0, 1.0), (None, 22): Binding("after.0.bypass", 0.0, 1.0)}
+    )
+    bridge = live(MidiSettings(keyboard=True, map=bindings), after=(delay,))
+    shelf = PluginShelf(bridge)
+    parameter = Parameter("fx_mix", "FX Mix", 0.0, 1.0, 0.33)
+    info = PluginInfo(delay.uri, "Delay", "LV2", inputs=2, outputs=2, parameters=(parameter,))
+    shelf.plugins = {delay.uri: Shelved(delay.uri, "Delay", "LV2", finding=Finding(delay.uri, info, 48))}
+    desk = ChainDesk(bridge, shelf)
+    editor = PluginEditor(desk, shelf, "after", 0)
+    desk.changed.connect(editor.refresh)
+    qtbot.addWidget(editor)
+    editor.show()
+    bridge.send_midi(bytes((0xB0, 21, 127)))
+    qtbot.waitUntil(lambda: editor.rows[0].value() == 1.0, **WAIT)
+    bridge.send_midi(bytes((0xB0, 21, 0)))
+    qtbot.waitUntil(lambda: editor.rows[0].value() == 0.0, **WAIT)
+    bridge.send_midi(bytes((0xB0, 22, 127)))
+    qtbot.waitUntil(editor.bypass.isChecked, **WAIT)
 
 
 def test_learn_mode_says_which_knob_moved(live: Callable[..., Bridge], qtbot: QtBot) -> None:
