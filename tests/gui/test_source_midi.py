@@ -1,4 +1,4 @@
-"""MIDI in the app with a real JACK server: the lamp, the place in a file and what is left of one, sliders that follow."""
+"""MIDI in the app with a real JACK server: the lamp, a file's place and what is left of it, sliders that follow."""
 
 from __future__ import annotations
 
