@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from PyQt6.QtCore import QByteArray, QEvent, QObject, Qt, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QHideEvent, QShowEvent
+from PyQt6.QtGui import QCloseEvent, QHideEvent, QKeyEvent, QShowEvent
 from PyQt6.QtWidgets import QGridLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from gui import theme
@@ -141,6 +141,7 @@ class MainWindow(QMainWindow):
             self._make(spec.key)
         self.current = spec.key
         self._stack.setCurrentWidget(self.panels[spec.key])
+        self._calm_header()
         self.rail.show_chosen(spec.key)
         if not self.on_stage:
             self._memory.set(PANEL, spec.key)
@@ -157,6 +158,12 @@ class MainWindow(QMainWindow):
         if isinstance(made, SettingsPage):
             made.guide_wanted.connect(self.show_guide)
             made.shortcuts_wanted.connect(self.show_shortcuts)
+        if (turned := getattr(made, "page_turned", None)) is not None:
+            turned.connect(self._calm_header)
+
+    def _calm_header(self) -> None:
+        """A panel that shows power and levels large says so: they are not shown twice."""
+        self.header.set_calm(getattr(self.panels.get(self.current), "shows_levels", False))
 
     def show_library(self) -> None:
         """Where models are chosen."""
@@ -282,6 +289,13 @@ class MainWindow(QMainWindow):
 
     def _quit(self) -> None:
         self.close()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Escape comes here when nothing that has the focus took it."""
+        if event is not None and event.key() == Qt.Key.Key_Escape:
+            self.go_back()
+        else:
+            super().keyPressEvent(event)
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Meters run while the window is seen."""

@@ -26,6 +26,8 @@ class Shortcut:
     """One row: the action's name, its keys as Qt spells them, what it does, and where it is listed.
 
     stage: only on the stage screen. typed: a key that also writes text, so it sleeps while a text field has the focus.
+    left_over: only where nothing that has the focus has a meaning for it; the window's `keyPressEvent` does it, because
+    a QShortcut would take it from everybody.
     """
 
     action: str
@@ -34,6 +36,7 @@ class Shortcut:
     group: str
     stage: bool = False
     typed: bool = False
+    left_over: bool = False
 
 
 SOUND, PRESETS, VIEW, PROGRAM = "Sound", "Presets and setlist", "Views", "App"
@@ -67,7 +70,7 @@ SHORTCUTS: Final[tuple[Shortcut, ...]] = (
     Shortcut("smaller", ("Ctrl+-",), "Smaller", VIEW),
     Shortcut("usual", ("Ctrl+0",), "Usual size", VIEW),
     Shortcut("help", ("F1", "?"), "These shortcuts", PROGRAM, typed=True),
-    Shortcut("back", ("Esc",), "Back: leave the stage screen, learn mode or this list", PROGRAM),
+    Shortcut("back", ("Esc",), "Back: leave the stage screen, learn mode or this list", PROGRAM, left_over=True),
     Shortcut("quit", ("Ctrl+Q",), "Quit", PROGRAM),
 )
 
@@ -92,7 +95,7 @@ class ShortcutKeys(QObject):
         self._stage: list[QShortcut] = []
         self._on_stage = False
         for row in SHORTCUTS:
-            for keys in row.keys:
+            for keys in () if row.left_over else row.keys:
                 made = QShortcut(QKeySequence(keys), window)
                 made.setContext(Qt.ShortcutContext.WindowShortcut)
                 made.setAutoRepeat(row.action in {"less", "more", "undo", "redo"})

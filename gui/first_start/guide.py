@@ -136,6 +136,7 @@ class FirstStart(QWidget):
         parent = self.parentWidget()
         if parent is not None:
             parent.removeEventFilter(self)
+            parent.setFocus()  # else the keyboard would stay with a button that nobody sees
         self.finished.emit()
 
     # what happens meanwhile

@@ -131,6 +131,41 @@ def test_escape_leaves_what_is_on_top(window: MainWindow, quiet_bridge: Bridge, 
     assert window.rail.isVisible() and window.current == "settings"
 
 
+def test_escape_belongs_to_what_has_the_keyboard(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Escape leaves a number that is being typed, with its old value, and closes the library and the plugin browser."""
+    from gui.chain.plugin_shelf import PluginShelf
+    from gui.widgets.fader import Fader
+
+    monkeypatch.setattr(PluginShelf, "refresh", lambda _self: None)  # what is installed does not matter
+
+    def press(key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> QWidget | None:
+        focused = QApplication.focusWidget()
+        assert focused is not None
+        qtbot.keyClick(focused, key, modifier)
+        return QApplication.focusWidget()
+
+    press(Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
+    play: Any = window.panels["play"]
+    pages = [play.pages.currentWidget()]
+    press(Qt.Key.Key_Escape)
+    pages.append(play.pages.currentWidget())
+    assert pages[0] is play.library is not pages[1]
+    fader = next(one for one in play.findChildren(Fader) if one.isVisible() and one.isEnabled())
+    before = fader.value()
+    fader.setFocus()
+    assert press(Qt.Key.Key_5) is not fader
+    assert press(Qt.Key.Key_Escape) is fader
+    assert fader.value() == before
+    window.show_panel("chain")
+    chain: Any = window.panels["chain"]
+    chain._browse("before")
+    opened = [chain.browser.isVisible()]
+    press(Qt.Key.Key_Escape)
+    assert [*opened, chain.browser.isVisible()] == [True, False]
+
+
 def test_keys_turn_and_undo_controls(window: MainWindow, quiet_bridge: Bridge, qtbot: QtBot) -> None:
     """B bypasses, the brackets turn the mix, and Ctrl+Z takes it back."""
     qtbot.keyClick(window, Qt.Key.Key_B)
@@ -176,9 +211,15 @@ def test_the_guide_is_shown_at_the_first_start_only(quiet_bridge: Bridge, memory
     """Without a memory of it the guide lies over the window; with one it does not."""
     first = MainWindow(quiet_bridge, memory)
     qtbot.addWidget(first)
-    first.show()
+    with qtbot.waitActive(first):
+        first.show()
     first.begin()
     assert first._guide is not None and first._guide.isVisible()
+    first._guide.leave()  # type: ignore[attr-defined]
+    focused = QApplication.focusWidget()
+    assert focused is first
+    qtbot.keyClick(focused, Qt.Key.Key_B)
+    assert quiet_bridge.controls.bypass
     memory.set(GUIDE_DONE, True)
     second = MainWindow(quiet_bridge, memory)
     qtbot.addWidget(second)
