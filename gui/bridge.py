@@ -90,6 +90,9 @@ class Bridge(QObject):
         self._unsent: dict[str, Any] = {}
         self._sent: dict[int, dict[str, Any]] = {}
         self._number = 0
+        self._wishes = self._opened_by = self._busy_until = (
+            0  # wishes; the one that opens, the one that is shown as busy
+        )
         self._closed = False
         self._seen_window = False
         self._learn_mode = False
@@ -145,13 +148,13 @@ class Bridge(QObject):
     def set_power(self, on: bool) -> None:
         """Let sound run, or end it; an opening that hangs is broken off."""
         if on and self._state.power == "off":
-            self._set_state(replace(self._state, power="opening", busy="Opening…"))
+            self._show_opening()
             self._wish(lambda: self._work.power(True))
         elif not on and self._state.power != "off":
             if self._state.power in {"opening", "waiting"}:
                 self._work.breaking_off = True
                 self._break_off()
-            self._set_state(replace(self._state, busy="Closing…"))
+            self._show_busy("Closing…")
             self._wish(lambda: self._work.power(False))
 
     def change_stream(self, **fields: Any) -> None:
@@ -162,7 +165,7 @@ class Bridge(QObject):
             self._say(str(error), "source")
             return
         if self._state.power == "on":
-            self._set_state(replace(self._state, busy="Opening…"))
+            self._show_busy("Opening…")
         self._wish(lambda: self._work.change_stream(**fields), "source")
 
     # sound
@@ -184,7 +187,7 @@ class Bridge(QObject):
     def load_model(self, name: str) -> None:
         """Play through another model, by its name or folder."""
         self.undo_stack.clear()
-        self._set_state(replace(self._state, busy="Loading…"))
+        self._show_busy("Loading…")
         self._wish(lambda: self._work.load_model(name), "play")
 
     def load_preset(self, name: str | int) -> None:
@@ -231,6 +234,8 @@ class Bridge(QObject):
         self, path: Path, to: Literal["output", "input"] = "output", *, loop: bool = False, from_s: float = 0.0
     ) -> None:
         """Play a sound file behind the model, or into it; `snapshot().file_s` tells how far."""
+        if self._state.power == "off":
+            self._show_opening()
         self._wish(lambda: self._work.play_file(path, to, loop, from_s))
 
     def stop_file(self) -> None:
@@ -333,7 +338,20 @@ class Bridge(QObject):
 
     def _wish(self, wish: Callable[[], None], place: Place = "everywhere") -> None:
         self._send()  # what was turned before is heard before
-        self._thread.post(lambda: self._work.do(wish, place))
+        self._wishes += 1
+        number = self._wishes
+        self._thread.post(lambda: self._work.do(wish, place, number))
+
+    def _show_busy(self, words: str) -> None:
+        """Show this until the next wish is done: what is said of those before it ends nothing."""
+        self._busy_until = self._wishes + 1
+        self._set_state(replace(self._state, busy=words))
+
+    def _show_opening(self) -> None:
+        """Show that the next wish opens the stream, until it is done."""
+        self._opened_by = self._wishes + 1
+        self._busy_until = self._opened_by
+        self._set_state(replace(self._state, power="opening", busy="Opening…"))
 
     def _turn(self, values: Mapping[str, Any]) -> None:
         self._unsent.update(values)
@@ -382,10 +400,11 @@ class Bridge(QObject):
         controls = seen.settings.controls
         with contextlib.suppress(ConfigError):  # weights for a model that is gone
             controls = controls.with_changes(**pending)
+        opening = self._state.power == "opening" and seen.done < self._opened_by
         self._set_state(
             LiveState(
                 settings=replace(seen.settings, controls=controls),
-                power=seen.power,
+                power="opening" if opening else seen.power,
                 running=seen.running,
                 targets=seen.targets,
                 preset=seen.preset,
@@ -394,7 +413,7 @@ class Bridge(QObject):
                 muted=seen.muted,
                 recording=seen.recording,
                 learning=seen.learning,
-                busy=seen.busy,
+                busy=self._state.busy if seen.done < self._busy_until else "",
             )
         )
         self._set_controls(controls)

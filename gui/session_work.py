@@ -33,7 +33,7 @@ _ASKS_TO_START = "start the stream again"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The session at one moment; `applied`: the last change of controls that it was given."""
+    """The session at one moment; `applied`: the last change of controls that it was given; `done`: the last wish."""
 
     settings: StreamSettings
     power: Power = "off"
@@ -46,7 +46,7 @@ class Seen:
     recording: Path | None = None
     learning: str | None = None
     applied: int = 0
-    busy: str = ""
+    done: int = 0
 
 
 class SessionWork:
@@ -64,7 +64,7 @@ class SessionWork:
         self.preset = ""
         self.setlist: Setlist | None = None
         self.position = 0
-        self.applied = 0
+        self.applied = self.done = 0
         self._targets: tuple[str, ...] = ()
         self._targets_of = ""
         self._only_file = False  # the stream is open for the sake of a file that plays
@@ -74,13 +74,14 @@ class SessionWork:
         self._tell = tell
         self._seen: Seen | None = None
 
-    def do(self, wish: Callable[[], None], place: Place = "everywhere") -> None:
-        """Fulfil one wish; what cannot be had becomes a notice in `place`."""
+    def do(self, wish: Callable[[], None], place: Place = "everywhere", number: int = 0) -> None:
+        """Fulfil one wish; what cannot be had becomes a notice in `place`. number: which wish it is, from 1."""
         try:
             wish()
         except RetimbreError as error:
             if not self.breaking_off:
                 self.say(str(error), place, "error")
+        self.done = max(self.done, number)
         self._seen = None  # told in any case: the bridge may have shown what was wished for
         self.report()
 
@@ -118,7 +119,7 @@ class SessionWork:
         if not self.on:
             return Seen(
                 settings=self.wanted, targets=self._off_targets(), preset=self.preset, setlist=self.setlist,
-                position=self.position, applied=self.applied,
+                position=self.position, applied=self.applied, done=self.done,
             )  # fmt: skip
         state = self.session.state()
         settings = self.session.settings
@@ -126,7 +127,7 @@ class SessionWork:
         return Seen(
             settings=settings, power="waiting" if self.session.waiting else "on", running=self.session.running,
             targets=state.targets, preset=state.preset, setlist=self.setlist, position=state.position,
-            muted=state.muted, recording=state.recording, learning=self.session.learning, applied=self.applied,
+            muted=state.muted, recording=state.recording, learning=self.session.learning, applied=self.applied, done=self.done,
         )  # fmt: skip
 
     def _off_targets(self) -> tuple[str, ...]:

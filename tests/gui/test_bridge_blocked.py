@@ -154,3 +154,26 @@ def test_an_event_that_keeps_the_thread_is_noticed(qtbot: QtBot, qapp: WatchedAp
     qtbot.waitUntil(lambda: len(qapp.stalls) == 1)
     assert "GUI thread" in str(qapp.stalls[0])
     qapp.stalls.clear()
+
+
+def test_an_opening_is_shown_until_it_is_done(
+    make_bridge: Callable[..., Bridge], stuck: StuckSession, qtbot: QtBot, tmp_path: Path
+) -> None:
+    """What is heard of an earlier wish does not end "Opening…", neither after Power nor after playing a take."""
+    bridge = make_bridge("voice", session=stuck)
+    seen: list[tuple[str, str]] = []
+    bridge.state_changed.connect(lambda state: seen.append((state.power, state.busy)))
+    for wish in (lambda: bridge.set_power(True), lambda: bridge.play_file(tmp_path / "take.wav")):
+        stuck.gone.clear()
+        stuck.hanging.clear()
+        seen.clear()
+        bridge.resume("mine")
+        wish()
+        qtbot.waitUntil(stuck.hanging.is_set)
+        bridge.set_controls(mix=bridge.controls.mix / 2)
+        told: list[object] = []
+        bridge.in_background(lambda: None, told.append)
+        qtbot.waitUntil(lambda: bool(told))  # what the session told before was heard before
+        assert set(seen) == {("opening", "Opening…")}
+        stuck.gone.set()
+        qtbot.waitUntil(lambda: seen[-1] == ("off", ""))
