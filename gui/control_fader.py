@@ -97,6 +97,7 @@ class ControlFader(_Learnable, Fader):
             unit,
             step=step,
             off=OFF_AT.get(control),
+            curve="log" if control.endswith(("_hz", "_ms")) else "linear",
             orientation=orientation,
             colour_role=colour_role,
             parent=parent,

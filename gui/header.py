@@ -3,8 +3,9 @@
     [power] model · preset        in ▮▮▮▮▯  A4 +3   12 ms  18 %  0      [record][mute][panic][learn]
                                   out▮▮▮▯▯  ──◆──  latency load drop-outs
 
-Where the window is too narrow for one row the measures move into a second. Driven by the bridge's state and frames;
-texts are set only when they change. GUI thread.
+Where the window is too narrow for one row the measures move into a second. Above a panel that shows power, levels and
+tuner itself, and larger, they are not shown twice (`set_calm`); what is pressed in need stays where it is. Driven by
+the bridge's state and frames; texts are set only when they change. GUI thread.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Header(QFrame):
         self._bridge, self._memory = bridge, memory
         self._frames = 0
         self._narrow: bool | None = None
+        self._calm = False
         self.power = PowerButton(self)
         self.model = ModelButton(self)
         self.presets = PresetsMenu(bridge, memory)
@@ -75,8 +77,8 @@ class Header(QFrame):
     def _lay_out(self) -> None:
         self._chosen, self._measures, self._actions = QWidget(), QWidget(), QWidget()
         chosen = _row(self._chosen, self.power, self.model, self.presets)
-        chosen.setStretch(1, 1)
-        levels = QWidget()
+        chosen.addStretch(1)  # model and preset stand together
+        self._meters = levels = QWidget()
         self._levels = QBoxLayout(QBoxLayout.Direction.TopToBottom, levels)
         self._levels.setContentsMargins(0, 0, 0, 0)
         self._levels.setSpacing(theme.px(0.5))
@@ -106,12 +108,23 @@ class Header(QFrame):
         self._levels.setDirection(QBoxLayout.Direction.LeftToRight if narrow else QBoxLayout.Direction.TopToBottom)
         # The style sheet gives every button a least width, which only a sheet of its own can change.
         least = (22, 18) if narrow else (32, 24)
-        self.model.setStyleSheet(f"min-width: {theme.px(least[0])}px; max-width: {theme.px(60)}px;")
-        self.presets.setStyleSheet(f"min-width: {theme.px(least[1])}px; max-width: {theme.px(40)}px;")
+        most = (100, 60) if self._calm else (60, 40)
+        self.model.setStyleSheet(f"min-width: {theme.px(least[0])}px; max-width: {theme.px(most[0])}px;")
+        self.presets.setStyleSheet(f"min-width: {theme.px(least[1])}px; max-width: {theme.px(most[1])}px;")
+        for part in (self.power, self._meters, self.tuner):
+            part.setHidden(self._calm)
+        self._grid.setRowMinimumHeight(0, 0 if narrow else self._meters.sizeHint().height())  # equal above every panel
+        self._measures.setHidden(self._calm and narrow)  # its numbers stand, explained, on the panel
         for action in self._buttons:
             action.set_bare(bare=narrow and self.width() < theme.px(220))
         self._grid.setColumnStretch(0, 2)
-        self._grid.setColumnStretch(1, 0 if narrow else 3)
+        self._grid.setColumnStretch(1, 0 if narrow or self._calm else 3)
+
+    def set_calm(self, calm: bool) -> None:
+        """Whether the panel below shows power, levels and tuner itself."""
+        if calm != self._calm:
+            self._calm, self._narrow = calm, None
+            self._fold_to_fit()
 
     def _connect(self) -> None:
         bridge = self._bridge
@@ -145,7 +158,7 @@ class Header(QFrame):
         self._fold_to_fit()
 
     def _fold_to_fit(self) -> None:
-        self._fold(narrow=self.width() < theme.px(290))
+        self._fold(narrow=self.width() < theme.px(200 if self._calm else 290))
 
     # what the buttons and the keys do
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PyQt6.QtCore import QSize, Qt
-from PyQt6.QtWidgets import QLabel, QToolButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.icon import icon
@@ -19,6 +19,7 @@ class ModelButton(QToolButton):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         theme.set_role(self, "ghost")
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.title, self.under = ElidedLabel(), ElidedLabel()
         theme.set_role(self.title, "strong")
         theme.set_role(self.under, "dim")
@@ -31,8 +32,9 @@ class ModelButton(QToolButton):
         self.setToolTip(f"Choose a model ({keys_of('library')})")
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """Room for most names."""
-        return QSize(theme.px(42), theme.px(11))
+        """As wide as its words, so that what stands beside it stands near."""
+        words = max(self.title.sizeHint().width(), self.under.sizeHint().width())
+        return QSize(min(max(words + theme.px(5), theme.px(22)), theme.px(60)), theme.px(11))
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         """Room for a short one."""
@@ -44,6 +46,7 @@ class ModelButton(QToolButton):
             self.title.setText(title)
         if under != self.under.text():
             self.under.setText(under)
+        self.updateGeometry()
         self.setAccessibleName(f"Model {title}, {under}")
 
 

@@ -158,6 +158,8 @@ class MainWindow(QMainWindow):
         if isinstance(made, SettingsPage):
             made.guide_wanted.connect(self.show_guide)
             made.shortcuts_wanted.connect(self.show_shortcuts)
+        if key == "setlist":
+            made.stage.lock_changed.connect(self._follow_lock)
         if (turned := getattr(made, "page_turned", None)) is not None:
             turned.connect(self._calm_header)
 
@@ -236,6 +238,18 @@ class MainWindow(QMainWindow):
         stage = getattr(self.panels.get("setlist"), "set_stage", None)
         if stage is not None:
             stage(on)
+        self._follow_lock()
+
+    def _follow_lock(self) -> None:
+        """While the stage screen is locked the header shows, and only panic answers."""
+        stage = getattr(self.panels.get("setlist"), "stage", None)
+        locked = self.on_stage and stage is not None and stage.locked
+        self.keys.set_locked(locked)
+        header = self.header
+        for part in (header.power, header.model, header.presets, header.record, header.mute, header.learn):
+            part.setEnabled(not locked)
+        for number in (header.latency, header.load, header.dropouts):
+            number.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents, locked)
 
     def show_shortcuts(self) -> None:
         """The overlay, or away with it."""

@@ -34,7 +34,6 @@ class PresetsMenu(QToolButton):
     def __init__(self, bridge: Bridge, memory: Memory, parent: QWidget | None = None) -> None:
         """memory: the favourites."""
         super().__init__(parent)
-        theme.set_role(self, "ghost")
         self._bridge, self._memory = bridge, memory
         self._loaded: Preset | None = None
         self._loaded_name: str | None = None

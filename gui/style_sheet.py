@@ -226,6 +226,9 @@ QScrollBar::handle:hover {{ background: {t.text_dim}; }}
 QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 QSlider {{ min-height: {px(CONTROL_UNITS)}px; }}
+Fader {{ min-height: {px(12)}px; }}
+PowerButton {{ min-height: {px(14) - 4}px; }}
+PowerButton[large="true"] {{ min-height: {px(20) - 4}px; min-width: {px(20) - 6 - 2 * px(1)}px; }}
 QSlider::groove:horizontal {{ height: {px(1)}px; background: {t.line}; border-radius: {px(0.5)}px; }}
 QSlider::sub-page:horizontal {{ background: {t.accent}; border-radius: {px(0.5)}px; }}
 QSlider::handle:horizontal {{

@@ -73,6 +73,10 @@ def import_model(path: Path, *, replace: bool = False) -> str:
         if suffix == ".zip":
             return _adopt(_unpacked(path, room), replace=replace)
         return _adopt(_captured(path, room), replace=replace)
+    except AlreadyThereError:
+        raise
+    except PackageError as error:  # it may name a file of the room, of which the player knows nothing
+        raise PackageError(str(error).replace(str(room), path.name)) from error
     finally:
         shutil.rmtree(room, ignore_errors=True)
 

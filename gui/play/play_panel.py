@@ -1,6 +1,6 @@
 """The Play panel: what one looks at while playing, in the order in which the sound goes.
 
-    (⏻) You are playing                                              [Bypass] [Mute]
+    (⏻) You are playing                                                     [Bypass]
     ┌ Input ─────┐ ┌ the model ──────────────────┐ ┌ Output ────┐ ┌ Record ─────┐
     │ ▮ gain …   │ │ name, blend of its targets  │ │ ▮ gain …   │ │ takes       │
     └────────────┘ └─────────────────────────────┘ └────────────┘ │             │
@@ -8,12 +8,14 @@
     ┌ the one of these that is chosen ────────────────────────────┐             │
     └──────────────────────────────────────────────────────────────┘ └─────────────┘
 
-The model library lies behind it, as a second page. One slot takes each frame and hands it to what is seen. GUI thread.
+Where there is little room for text that size, the cards stand below each other in two columns, and scroll. The model
+library lies behind, as a second page. One slot takes each frame and hands it to what is seen. GUI thread.
 """
 
 from __future__ import annotations
 
-from PyQt6.QtGui import QDragEnterEvent, QDropEvent
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from PyQt6.QtWidgets import QFrame, QGridLayout, QScrollArea, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from gui import theme
@@ -36,6 +38,10 @@ from realtime.meters import Snapshot
 DETAILS = ("spectrum", "latency", "load", "more")
 _TITLES = ("Spectrum", "Latency", "Load and drop-outs", "More controls")
 _TAB_KEY = "play.details"
+_WIDE_UNITS = 230
+# strip, notice, input, model, output, details, record: row, column, rows, columns
+_WIDE = ((0, 0, 1, 4), (1, 0, 1, 4), (2, 0, 1, 1), (2, 1, 1, 1), (2, 2, 1, 1), (3, 0, 1, 3), (2, 3, 2, 1))
+_NARROW = ((0, 0, 1, 2), (1, 0, 1, 2), (2, 0, 1, 1), (3, 0, 1, 2), (2, 1, 1, 1), (4, 0, 1, 2), (5, 0, 1, 2))
 
 
 class _Fitting(QGridLayout):
@@ -48,6 +54,8 @@ class _Fitting(QGridLayout):
 
 class PlayPanel(QWidget):
     """Play it, see it, trust it."""
+
+    page_turned = pyqtSignal()
 
     def __init__(self, bridge: Bridge, memory: Memory, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -80,30 +88,22 @@ class PlayPanel(QWidget):
         bridge.pitch.connect(self.input.pitch.show_reading)
         bridge.state_changed.connect(self._follow)
         bridge.noticed.connect(self._hear)
+        theme.notifier.changed.connect(self._rescaled)
         self._follow(bridge.state)
         self.library.reload()
 
     def _lay_out(self) -> None:
-        bottom = QFrame()
+        self.bottom = bottom = QFrame()
         theme.set_role(bottom, "card")
         inside = QVBoxLayout(bottom)
-        inside.setContentsMargins(theme.px(3), theme.px(1), theme.px(3), theme.px(3))
+        inside.setContentsMargins(theme.px(3), theme.px(1), theme.px(3), theme.px(2))
         inside.addWidget(self.details)
-        live = QWidget()
-        grid = _Fitting(live)
+        self._live = live = QWidget()
+        self._grid = grid = _Fitting(live)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(theme.px(3))
-        grid.addWidget(self.strip, 0, 0, 1, 4)
-        grid.addWidget(self.notice, 1, 0, 1, 4)
-        grid.addWidget(self.input, 2, 0)
-        grid.addWidget(self.model, 2, 1)
-        grid.addWidget(self.output, 2, 2)
-        grid.addWidget(bottom, 3, 0, 1, 3)
-        grid.addWidget(self.record, 2, 3, 2, 1)
-        grid.setRowStretch(2, 5)
-        grid.setRowStretch(3, 4)
-        for column, stretch in enumerate((4, 8, 4, 6)):
-            grid.setColumnStretch(column, stretch)
+        self._narrow: bool | None = None
+        self._arrange(narrow=False)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -113,6 +113,50 @@ class PlayPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.px(4), theme.px(3), theme.px(4), theme.px(3))
         layout.addWidget(self.pages)
+        self.pages.currentChanged.connect(lambda _: self.page_turned.emit())
+
+    def _arrange(self, *, narrow: bool) -> None:
+        """Everything beside each other, or below each other in two columns."""
+        if narrow == self._narrow:
+            return
+        self._narrow = narrow
+        grid, places = self._grid, _NARROW if narrow else _WIDE
+        cards: tuple[QWidget, ...] = (
+            self.strip,
+            self.notice,
+            self.input,
+            self.model,
+            self.output,
+            self.bottom,
+            self.record,
+        )
+        for card in cards:
+            grid.removeWidget(card)
+        for card, place in zip(cards, places, strict=True):
+            grid.addWidget(card, *place)
+        for row in range(6):
+            grid.setRowStretch(row, 0 if narrow else {2: 5, 3: 4}.get(row, 0))
+        for column, stretch in enumerate((1, 1, 0, 0) if narrow else (4, 8, 4, 6)):
+            grid.setColumnStretch(column, stretch)
+        self.model.setMinimumHeight(theme.px(64) if narrow else 0)
+        self.bottom.setMinimumHeight(theme.px(56) if narrow else 0)
+        self.record.setMinimumHeight(theme.px(48) if narrow else 0)
+
+        self._live.setMinimumHeight(grid.sizeHint().height() if narrow else 0)  # there it scrolls anyway: no squeezing
+
+    def resizeEvent(self, a0: QResizeEvent | None) -> None:  # noqa: N802
+        """As many columns as there is room for."""
+        super().resizeEvent(a0)
+        self._arrange(narrow=self.width() < theme.px(_WIDE_UNITS))
+
+    def _rescaled(self) -> None:
+        self._narrow = None
+        self._arrange(narrow=self.width() < theme.px(_WIDE_UNITS))
+
+    @property
+    def shows_levels(self) -> bool:
+        """Whether power, levels and tuner are seen here: not behind the library."""
+        return self.pages.currentIndex() == 0
 
     # where to
 

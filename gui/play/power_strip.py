@@ -1,9 +1,9 @@
 """The top of the Play panel: one large power button, and what is going on in words.
 
-    (⏻)  You are playing                                               [Let it sound]  [Bypass]  [Mute]
+    (⏻)  You are playing                                                      [Let it sound]  [Bypass]
          Interface → Headphones, 48 kHz, 128 samples a block
 
-The numbers (latency, load, drop-outs) stand in the header and, explained, below. GUI thread.
+Mute and the numbers (latency, load, drop-outs) stand in the header, as above every panel. GUI thread.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from gui.control_fader import ControlToggle
 from gui.live_state import LiveState
 from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.power_button import PowerButton
-from gui.widgets.toggle import Toggle
 from realtime.messages import Running, StreamSettings
 
 
 class PowerStrip(QWidget):
-    """Power, words, bypass and mute."""
+    """Power, words and bypass."""
 
     def __init__(self, bridge: Bridge, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.power = PowerButton()
+        self.power = PowerButton(size="large")
         self.power.toggled.connect(bridge.set_power)
         self.words, self.detail = QLabel(), ElidedLabel()
         theme.set_role(self.words, "display")
@@ -35,9 +34,6 @@ class PowerStrip(QWidget):
         self.unmute.clicked.connect(lambda: bridge.set_muted(False))
         self.bypass = ControlToggle(bridge, "bypass", label="Bypass", icon="bypass")
         self.bypass.setToolTip("Hear your instrument as it is, without the model.")
-        self.mute = Toggle("Mute", icon="mute")
-        self.mute.setToolTip("Silence the output.")
-        self.mute.toggled.connect(bridge.set_muted)
 
         lines = QVBoxLayout()
         lines.setSpacing(theme.px(0.5))
@@ -52,7 +48,6 @@ class PowerStrip(QWidget):
         layout.addLayout(lines, 1)
         layout.addWidget(self.unmute)
         layout.addWidget(self.bypass)
-        layout.addWidget(self.mute)
         bridge.state_changed.connect(self._follow)
         self._follow(bridge.state)
 
@@ -63,8 +58,6 @@ class PowerStrip(QWidget):
         self.detail.setText(detail)
         playing = state.power == "on"
         self.unmute.setVisible(playing and state.muted)
-        self.mute.setEnabled(playing)
-        self.mute.set_checked(state.muted, quiet=True)
 
 
 def words_of(state: LiveState) -> tuple[str, str]:

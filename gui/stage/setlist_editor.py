@@ -376,7 +376,7 @@ class SetlistEditor(QWidget):
         body.addLayout(left, 3)
         body.addLayout(right, 2)
         column = QVBoxLayout(self)
-        column.setContentsMargins(theme.px(4), theme.px(3), theme.px(4), theme.px(4))
+        column.setContentsMargins(theme.px(4), theme.px(3), theme.px(4), theme.px(3))
         column.addLayout(top)
         column.addWidget(self.notice)
         column.addLayout(body, 1)

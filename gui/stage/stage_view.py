@@ -230,7 +230,7 @@ class StageView(QWidget):
         self._rows = (top, heard, self._body, buttons)
 
     def _dress(self) -> None:
-        self._column.setContentsMargins(theme.px(4), theme.px(3), theme.px(4), theme.px(4))
+        self._column.setContentsMargins(theme.px(4), theme.px(3), theme.px(4), theme.px(3))
         self._column.setSpacing(theme.px(2))
         for row in self._rows:
             row.setSpacing(theme.px(3))

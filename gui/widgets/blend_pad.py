@@ -193,7 +193,9 @@ class BlendPad(QWidget):
         """Pixels of the unit: half of the slider's way, or the radius, less room for the names."""
         if len(self._names) == 2:
             return max(1.0, self.width() / 2 - theme.px(3.5))
-        return max(1.0, min(self.width() / 2 - theme.px(9), self.height() / 2 - theme.px(9)))
+        beside = theme.px(22)  # a name with its percent stands beside its dot, where that leaves a circle to move in
+        across = max(self.width() / 2 - beside, theme.px(14))
+        return max(1.0, min(across, self.width() / 2 - theme.px(9), self.height() / 2 - theme.px(9)))
 
     def _place_under(self, at: QPointF) -> tuple[float, float]:
         way = (at - self._middle()) / self._reach()
@@ -262,7 +264,7 @@ class BlendPad(QWidget):
 
     def _paint_name(self, painter: QPainter, k: int, point: QPointF) -> None:
         x, y = self._places[k]
-        room = theme.px(24)
+        room = theme.px(36)
         words = self._words(painter, k, room)
         width, high, away = painter.fontMetrics().horizontalAdvance(words) + 2, theme.px(5), theme.px(2.5)
         if abs(y) > 0.9:

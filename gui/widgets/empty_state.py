@@ -42,13 +42,19 @@ class EmptyState(QWidget):
         self.title.setText(title)
         self.text.setText(text)
         self.text.setVisible(bool(text))
+        self._keep_height()
         self.button.setText(action)
         self.button.setVisible(bool(action))
         self.setAccessibleName(title)
         self.setAccessibleDescription(text)
 
+    def _keep_height(self) -> None:
+        """A column that centres its children gives wrapped lines too little height."""
+        self.text.setMinimumHeight(self.text.heightForWidth(theme.px(90)))
+
     def _dress(self) -> None:
         self.picture.setPixmap(pixmap(self._icon_name, theme.px(12), "text_dim", self.devicePixelRatioF()))
         self.text.setFixedWidth(theme.px(90))
+        self._keep_height()
         self._column.setSpacing(theme.px(3))
         self._column.setContentsMargins(*([theme.px(4)] * 4))

@@ -12,7 +12,8 @@ Over 300 lines because hand, keyboard and picture share one geometry.
 
 from __future__ import annotations
 
-from typing import Final
+import math
+from typing import Final, Literal
 
 from PyQt6.QtCore import QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import (
@@ -35,6 +36,8 @@ from gui.widgets.quantity import Quantity
 
 _TICKS: Final = 10_000  # places of the slider that screen readers see
 _FINE: Final = 0.1
+_LOG_SPAN: Final = 50.0  # of a curve from 0: 0 to 20 Hz of 1000 lie at the very left
+Curve = Literal["linear", "log"]
 _STARTERS: Final = frozenset("0123456789.,+-−")
 
 
@@ -55,12 +58,17 @@ class Fader(QSlider):
         *,
         step: float | None = None,
         off: float | None = None,
+        curve: Curve = "linear",
         orientation: Qt.Orientation = Qt.Orientation.Horizontal,
         colour_role: str = "accent",
         parent: QWidget | None = None,
     ) -> None:
-        """label: its name, also for screen readers; off: the value shown as "Off"; colour_role: token of its fill."""
+        """label: its name, also for screen readers; off: the value shown as "Off"; colour_role: token of its fill.
+
+        curve: "log" for frequencies and times: equal ways are equal ratios.
+        """
         super().__init__(orientation, parent)
+        self._curve: Curve = curve
         self.quantity = Quantity(low, high, default, unit, step, off)
         self._value = self.quantity.clamped(default)
         self._label, self._colour_role, self._badge, self._prompt = label, colour_role, "", ""
@@ -122,7 +130,27 @@ class Fader(QSlider):
             self.moved.emit(self._value)
 
     def _part(self) -> float:
-        return (self._value - self.quantity.low) / (self.quantity.high - self.quantity.low)
+        return self._part_of(self._value)
+
+    def _part_of(self, value: float) -> float:
+        """How far along the track a value lies, 0 to 1."""
+        low, high = self.quantity.low, self.quantity.high
+        if self._curve == "linear":
+            return (value - low) / (high - low)
+        floor = self._log_floor()
+        return 0.0 if value <= floor else math.log(value / floor) / math.log(high / floor)
+
+    def _value_at(self, part: float) -> float:
+        """What lies there."""
+        low, high = self.quantity.low, self.quantity.high
+        if self._curve == "linear":
+            return low + part * (high - low)
+        floor = self._log_floor()
+        return low if part <= 0.0 else floor * (high / floor) ** part
+
+    def _log_floor(self) -> float:
+        """Where the curve begins: a range from 0 has its 0 there."""
+        return self.quantity.low or self.quantity.high / _LOG_SPAN
 
     def _show_value(self) -> None:
         blocked = self.blockSignals(True)
@@ -133,8 +161,7 @@ class Fader(QSlider):
 
     def _told_by_slider(self, place: int) -> None:
         """A screen reader moved the slider."""
-        low, high = self.quantity.low, self.quantity.high
-        self._moved_to(self.quantity.stepped(low + place / _TICKS * (high - low), 0.0))
+        self._moved_to(self.quantity.stepped(self._value_at(place / _TICKS), 0.0))
 
     # -- the hand and the keyboard -------------------------------------------------------------------------------
 
@@ -146,7 +173,7 @@ class Fader(QSlider):
         elif self._number_place().contains(event.position().toPoint()):
             self.begin_typing()
         else:
-            self._grip = (event.position(), self._value)
+            self._grip = (event.position(), self._part())
             self.update()
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
@@ -161,9 +188,9 @@ class Fader(QSlider):
         part = way.x() / max(1, self._track().width()) if self._lies() else -way.y() / max(1, self._track().height())
         if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
             part *= _FINE
-        exact = self.quantity.clamped(exact + part * (self.quantity.high - self.quantity.low))
+        exact = min(max(exact + part, 0.0), 1.0)
         self._grip = (event.position(), exact)
-        self._moved_to(self.quantity.stepped(exact, 0.0))
+        self._moved_to(self.quantity.stepped(self._value_at(exact), 0.0))
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """Let go."""
@@ -339,7 +366,7 @@ class Fader(QSlider):
         track, thick, quantity = self._track(), float(theme.px(1)), self.quantity
         middle = track.center()
         radius = thick / 2
-        origin = (quantity.default - quantity.low) / (quantity.high - quantity.low)
+        origin = self._part_of(quantity.default)
         if not quantity.low < 0 < quantity.high:
             origin = 1.0 if quantity.off is not None and quantity.off == quantity.high else 0.0
         begin, end = sorted((self._place(origin), self._place(self._part())))
@@ -374,7 +401,7 @@ class Fader(QSlider):
         quantity = self.quantity
         if not quantity.low < quantity.default < quantity.high:
             return
-        at = self._place((quantity.default - quantity.low) / (quantity.high - quantity.low))
+        at = self._place(self._part_of(quantity.default))
         painter.setPen(QPen(theme.color("text_dim"), 1))
         away, size = theme.px(1), theme.px(1)
         if self._lies():

@@ -1,4 +1,4 @@
-"""The power button: large, with a shape, a colour and a word for each of its four states. GUI thread.
+"""The power button, with a shape, a colour and a word for each of its four states. GUI thread.
 
     off       thin ring, open at the top        "Off"        press: on
     opening   a quarter of the ring runs round  "Opening…"   press: off
@@ -11,7 +11,7 @@ It shows what is (`set_state`), and says what is wanted (`toggled`): only a stat
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, QTimer
 from PyQt6.QtGui import QFontMetrics, QHideEvent, QPainter, QPaintEvent, QPen, QShowEvent
@@ -30,6 +30,8 @@ TIPS: Final[dict[Power, str]] = {
     "waiting": "The sound card is gone and will be opened when it is back; press to stop",
 }
 _COLOURS: Final[dict[Power, str]] = {"off": "text_dim", "opening": "accent", "on": "accent", "waiting": "warn"}
+Size = Literal["usual", "large"]
+_DISC_UNITS: Final[dict[Size, float]] = {"usual": 11, "large": 18}
 _TURN_MS: Final = 66
 _TURNS: Final = 24  # pictures of one turn
 
@@ -37,9 +39,11 @@ _TURNS: Final = 24  # pictures of one turn
 class PowerButton(QCheckBox):
     """`toggled(bool)` says what the user wants; `set_state` shows what is."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        """Off."""
+    def __init__(self, parent: QWidget | None = None, *, size: Size = "usual") -> None:
+        """Off. size: "large" for the one of the Play panel, which says its state beside it in a whole line."""
         super().__init__(parent)
+        self._size: Size = size
+        self.setProperty("large", size == "large")  # the style sheet's least height
         self._state: Power = "off"
         self._turn = 0
         self._timer = QTimer(self)
@@ -78,7 +82,9 @@ class PowerButton(QCheckBox):
         return True
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """A disc of 48 px and the longest word, so that nothing moves when the word changes."""
+        """The disc, and beside a usual one the longest word, so that nothing moves when the word changes."""
+        if self._size == "large":
+            return QSize(theme.px(20), theme.px(20))
         metrics = QFontMetrics(theme.font("title"))
         words = max(metrics.horizontalAdvance(word) for word in WORDS.values())
         return QSize(theme.px(14) + words + theme.px(5), theme.px(14))
@@ -101,13 +107,14 @@ class PowerButton(QCheckBox):
         """Disc or ring, the sign, the word, the focus ring."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        size = theme.px(11)
+        size = theme.px(_DISC_UNITS[self._size])
         disc = QRectF((self.height() - size) / 2, (self.height() - size) / 2, size, size)
         self._paint_disc(painter, disc)
-        painter.setFont(theme.font("title"))
-        painter.setPen(theme.color("text" if self._state in {"on", "off"} else _COLOURS[self._state]))
-        words = QRectF(disc.right() + theme.px(3), 0, self.width() - disc.right() - theme.px(3), self.height())
-        painter.drawText(words, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, WORDS[self._state])
+        if self._size == "usual":
+            painter.setFont(theme.font("title"))
+            painter.setPen(theme.color("text" if self._state in {"on", "off"} else _COLOURS[self._state]))
+            words = QRectF(disc.right() + theme.px(3), 0, self.width() - disc.right() - theme.px(3), self.height())
+            painter.drawText(words, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, WORDS[self._state])
         if self.hasFocus():
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(theme.color("focus"), 2))

@@ -92,7 +92,8 @@ class Quantity:
     def _decimals(self, shown: float) -> int:
         if self.percent:
             return 0 if math.isclose(shown, round(shown), abs_tol=0.05) else 1
-        least = 0 if self.unit in {"Hz", "ms", "semitones", "cents"} else 1
+        counted = not self.unit and self.step is not None and self.step % 1 == 0
+        least = 0 if counted or self.unit in {"Hz", "ms", "semitones", "cents"} else 1
         fitting = max(least, math.ceil(-math.log10(self.coarse) - 1e-9))
         exact = math.isclose(shown, round(shown, fitting), abs_tol=self.fine / 2)
         return fitting if exact else fitting + 1
