@@ -56,7 +56,7 @@ class MainWindow(QMainWindow):
         self._learn: QObject | None = None
         self._before_stage = "play"
         self._power = bridge.state.power
-        self.on_stage = False
+        self.on_stage = self._locked = False
         self.current = ""
         self.setWindowTitle("Retimbre")
         self.setWindowIcon(app_icon())
@@ -159,7 +159,7 @@ class MainWindow(QMainWindow):
             made.guide_wanted.connect(self.show_guide)
             made.shortcuts_wanted.connect(self.show_shortcuts)
         if key == "setlist":
-            made.stage.lock_changed.connect(self._follow_lock)
+            made.stage.lock_changed.connect(self._follow_lock)  # type: ignore[attr-defined]  # SetlistPanel has one
         if (turned := getattr(made, "page_turned", None)) is not None:
             turned.connect(self._calm_header)
 
@@ -176,6 +176,8 @@ class MainWindow(QMainWindow):
 
     def show_details(self, which: str) -> None:
         """What is behind a number of the header."""
+        if self._locked:
+            return
         self.show_panel("play")
         show = getattr(self.panels["play"], "show_details", None)
         if show is not None:
@@ -243,13 +245,11 @@ class MainWindow(QMainWindow):
     def _follow_lock(self) -> None:
         """While the stage screen is locked the header shows, and only panic answers."""
         stage = getattr(self.panels.get("setlist"), "stage", None)
-        locked = self.on_stage and stage is not None and stage.locked
+        self._locked = locked = self.on_stage and stage is not None and stage.locked
         self.keys.set_locked(locked)
         header = self.header
         for part in (header.power, header.model, header.presets, header.record, header.mute, header.learn):
             part.setEnabled(not locked)
-        for number in (header.latency, header.load, header.dropouts):
-            number.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents, locked)
 
     def show_shortcuts(self) -> None:
         """The overlay, or away with it."""

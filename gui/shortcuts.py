@@ -93,7 +93,7 @@ class ShortcutKeys(QObject):
         super().__init__(window)
         self._typed: list[QShortcut] = []
         self._stage: list[QShortcut] = []
-        self._on_stage = False
+        self._on_stage = self._locked = False
         for row in SHORTCUTS:
             for keys in () if row.left_over else row.keys:
                 made = QShortcut(QKeySequence(keys), window)
@@ -114,10 +114,15 @@ class ShortcutKeys(QObject):
         self._on_stage = on
         self._follow_focus(None, QApplication.focusWidget())
 
+    def set_locked(self, locked: bool) -> None:
+        """Whether single letters, which a sleeve or a falling page may press, do nothing."""
+        self._locked = locked
+        self._follow_focus(None, QApplication.focusWidget())
+
     def _follow_focus(self, _old: QWidget | None, now: QWidget | None) -> None:
         typing = types_text(now)
         for made in self._typed:
-            made.setEnabled(not typing)
+            made.setEnabled(not typing and not self._locked)
         for made in self._stage:
             made.setEnabled(self._on_stage and not typing)
 

@@ -155,8 +155,8 @@ def test_escape_belongs_to_what_has_the_keyboard(
     fader = next(one for one in play.findChildren(Fader) if one.isVisible() and one.isEnabled())
     before = fader.value()
     fader.setFocus()
-    assert press(Qt.Key.Key_5) is not fader
-    assert press(Qt.Key.Key_Escape) is fader
+    focused = [press(Qt.Key.Key_5), press(Qt.Key.Key_Escape)]
+    assert [one is fader for one in focused] == [False, True]
     assert fader.value() == before
     window.show_panel("chain")
     chain: Any = window.panels["chain"]
@@ -164,6 +164,28 @@ def test_escape_belongs_to_what_has_the_keyboard(
     opened = [chain.browser.isVisible()]
     press(Qt.Key.Key_Escape)
     assert [*opened, chain.browser.isVisible()] == [True, False]
+
+
+def test_a_locked_stage_leaves_the_header_deaf(window: MainWindow, quiet_bridge: Bridge, qtbot: QtBot) -> None:
+    """On the locked stage screen power, record, mute and single letters do nothing; unlocked they act again."""
+    qtbot.keyClick(window, Qt.Key.Key_F11)
+    header, setlist = window.header, window.panels["setlist"]
+    guarded = (header.power, header.model, header.presets, header.record, header.mute, header.learn)
+    for key in (Qt.Key.Key_B, Qt.Key.Key_L, Qt.Key.Key_M, Qt.Key.Key_R):
+        qtbot.keyClick(window, key)
+    for part in guarded:
+        qtbot.mouseClick(part, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(header.load, Qt.MouseButton.LeftButton)
+    acted = [quiet_bridge.controls.bypass, quiet_bridge.learn_mode, quiet_bridge.state.power != "off"]
+    assert window.current == "setlist" and acted == [False, False, False]
+    assert header.panic.isEnabled()
+    setlist.stage.set_locked(False)  # type: ignore[attr-defined]
+    assert all(part.isEnabled() for part in guarded)
+    qtbot.keyClick(window, Qt.Key.Key_B)
+    assert quiet_bridge.controls.bypass
+    setlist.stage.set_locked(True)  # type: ignore[attr-defined]
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert all(part.isEnabled() for part in guarded)
 
 
 def test_keys_turn_and_undo_controls(window: MainWindow, quiet_bridge: Bridge, qtbot: QtBot) -> None:
