@@ -136,6 +136,20 @@ def test_a_changed_file_is_never_imported(tmp_path: Path) -> None:
     assert not (own_folder() / "mine").exists()
 
 
+@pytest.mark.parametrize(("spoil", "words"), [(b"no model", "not the file"), (b"", "too early"), (None, "missing")])
+def test_a_broken_zip_is_named_as_the_player_knows_it(spoil: bytes | None, words: str, tmp_path: Path) -> None:
+    """What is wrong inside a zip is said of the zip and its file, not of the room that it is unpacked in."""
+    folder = named(tmp_path, "mine")
+    model = next(folder.glob("*.onnx"))
+    model.unlink()
+    if spoil is not None:
+        model.write_bytes(spoil)
+    with pytest.raises(PackageError, match=words) as raised:
+        import_model(zipped(folder, tmp_path / "mine.zip"))
+    assert "mine.zip" in str(raised.value) and model.name in str(raised.value)
+    assert ".importing" not in str(raised.value) and str(own_folder()) not in str(raised.value)
+
+
 def test_a_zip_cannot_write_outside_its_room(tmp_path: Path) -> None:
     """Names with .. in an archive become plain names in the room, or nothing."""
     archive = tmp_path / "evil.zip"
