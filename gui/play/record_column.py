@@ -77,7 +77,7 @@ class RecordColumn(QFrame):
         self.list.setUniformItemSizes(True)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setAccessibleName("Takes")
-        # A double click plays; the name is typed over after F2 or from the menu: a click on what is chosen does nothing.
+        # A double click plays; the name is typed over after F2 or from the menu, never after a mere click.
         self.list.setEditTriggers(QAbstractItemView.EditTrigger.EditKeyPressed)
         self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.none = QLabel("Your takes appear here.\nDrag them into a folder or a music program.")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QLineEdit, QWidget
+from PyQt6.QtWidgets import QAbstractItemView, QLineEdit, QWidget
 
 from gui.play.take_list import TAKE_ROLE
 from gui.play.take_store import SHAPE_COLUMNS, clock, read_takes, renamed
@@ -133,6 +133,17 @@ def test_a_take_is_renamed_where_it_stands(column: RecordColumn, qtbot: QtBot) -
     column.model.setData(column.model.index(0), "001 a")
     qtbot.waitUntil(column.notice.isVisible)
     assert column.model.takes[0].name == "Chorus"
+
+
+def test_a_click_on_the_chosen_take_renames_nothing(column: RecordColumn, qtbot: QtBot) -> None:
+    """A click on the take that is chosen already never opens its name; F2 does."""
+    choose(column, 0)
+    column.activateWindow()
+    column.list.setFocus()
+    qtbot.waitUntil(column.list.hasFocus)
+    assert not column.list.editTriggers() & QAbstractItemView.EditTrigger.SelectedClicked
+    QTest.keyClick(column.list, Qt.Key.Key_F2)  # type: ignore[call-overload]  # the stubs miss that it is static
+    assert column.list.findChild(QLineEdit).isVisible()
 
 
 def test_a_deleted_take_can_be_brought_back(
