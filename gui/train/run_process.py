@@ -21,7 +21,7 @@ from typing import Any, Final
 import psutil
 from PyQt6.QtCore import QProcess, QProcessEnvironment
 
-from gui.own_command import own_command
+from gui.own_command import own_command, yield_to_sound
 from gui.train.run_folder import Run, read_json, write_json
 from realtime.errors import ConfigError, EngineError
 
@@ -100,6 +100,7 @@ def launch(folder: Path) -> None:
     started, pid = process.startDetached()
     if not started:
         raise EngineError(f"The training could not be started ({process.errorString()}): try again.")
+    yield_to_sound(pid)
     created = asked
     with contextlib.suppress(psutil.Error):  # it may have ended already
         created = psutil.Process(pid).create_time()

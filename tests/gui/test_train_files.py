@@ -131,6 +131,16 @@ def test_a_training_is_not_begun_on_a_full_disk(tmp_path: Path, monkeypatch: pyt
         run_process.begin(tmp_path / "run", "My horn", "voice", {})
 
 
+def test_a_training_yields_to_live_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that the app starts runs at a low priority from its beginning."""
+    monkeypatch.setattr(run_process, "own_command", lambda *_: [sys.executable, "-c", "import time; time.sleep(60)"])
+    process = psutil.Process(read_run(run_process.begin(tmp_path / "run", "My horn", "voice", {})).pid)
+    try:
+        assert process.nice() >= 10
+    finally:
+        process.kill()
+
+
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     """Where no folder can be made, another is asked for."""
     (tmp_path / "file").touch()
