@@ -127,7 +127,8 @@ class SessionWork:
         return Seen(
             settings=settings, power="waiting" if self.session.waiting else "on", running=self.session.running,
             targets=state.targets, preset=state.preset, setlist=self.setlist, position=state.position,
-            muted=state.muted, recording=state.recording, learning=self.session.learning, applied=self.applied, done=self.done,
+            muted=state.muted, recording=state.recording, learning=self.session.learning, applied=self.applied,
+            done=self.done,
         )  # fmt: skip
 
     def _off_targets(self) -> tuple[str, ...]:

@@ -163,7 +163,11 @@ def test_an_opening_is_shown_until_it_is_done(
     bridge = make_bridge("voice", session=stuck)
     seen: list[tuple[str, str]] = []
     bridge.state_changed.connect(lambda state: seen.append((state.power, state.busy)))
-    for wish in (lambda: bridge.set_power(True), lambda: bridge.play_file(tmp_path / "take.wav")):
+    wishes: list[Callable[[], None]] = [
+        lambda: bridge.set_power(True),
+        lambda: bridge.play_file(tmp_path / "take.wav"),
+    ]
+    for wish in wishes:
         stuck.gone.clear()
         stuck.hanging.clear()
         seen.clear()
@@ -171,9 +175,9 @@ def test_an_opening_is_shown_until_it_is_done(
         wish()
         qtbot.waitUntil(stuck.hanging.is_set)
         bridge.set_controls(mix=bridge.controls.mix / 2)
-        told: list[object] = []
-        bridge.in_background(lambda: None, told.append)
-        qtbot.waitUntil(lambda: bool(told))  # what the session told before was heard before
+        told = threading.Event()
+        bridge.in_background(lambda: None, lambda _, told=told: told.set())  # type: ignore[misc]
+        qtbot.waitUntil(told.is_set)  # what the session told before was heard before
         assert set(seen) == {("opening", "Opening…")}
         stuck.gone.set()
         qtbot.waitUntil(lambda: seen[-1] == ("off", ""))
