@@ -10,6 +10,7 @@ the bridge's state and frames; texts are set only when they change. GUI thread.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from PyQt6.QtCore import Qt, pyqtSignal
@@ -186,7 +187,7 @@ class Header(QFrame):
     def show_state(self, state: LiveState) -> None:
         """Everything that is not a meter."""
         self.power.set_state(state.power)
-        title = state.running.title if state.running is not None else state.settings.model
+        title = state.running.title if state.running is not None else named(state.settings.model)
         self.model.show_model(title, state.busy or _under(state))
         self.mute.setChecked(state.muted)
         self.record.setChecked(state.recording is not None)
@@ -217,11 +218,18 @@ class Header(QFrame):
             self.record.setText(f"{seconds // 60}:{seconds % 60:02d}")
 
 
+def named(model: str) -> str:
+    """A model's name or folder as a title, until its package is read."""
+    return Path(model).stem.replace("-", " ").replace("_", " ").capitalize()
+
+
 def _under(state: LiveState) -> str:
     """The line under the model's name: what sounds of it."""
     weights = state.settings.controls.target
     if state.power == "waiting":
         return "Waiting for the device…"
+    if state.power == "off" and not state.targets:
+        return "Not loaded yet"
     if not state.targets:
         return "Choose a model"
     if weights is None or len(weights) != len(state.targets):

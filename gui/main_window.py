@@ -71,7 +71,7 @@ class MainWindow(QMainWindow):
         column.addWidget(self.header)
         column.addWidget(self.notices)
         column.addWidget(self._stack, 1)
-        middle = QWidget()
+        self._middle = middle = QWidget()
         grid = QGridLayout(middle)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(0)
@@ -196,8 +196,10 @@ class MainWindow(QMainWindow):
         excuse_building()
         if self._guide is not None:
             self._guide.deleteLater()
-        self._guide = FirstStart(self._bridge, self._memory, self)
-        self._guide.show()
+        self._guide = guide = FirstStart(self._bridge, self._memory, self)
+        guide.finished.connect(lambda: self._middle.setEnabled(True))
+        guide.show()
+        self._middle.setEnabled(False)  # what is covered is reached by nothing, a screen reader neither
 
     def begin(self) -> None:
         """What comes after the window is on the screen: the panel that was shown last, and the guide at first."""

@@ -15,6 +15,7 @@ from PyQt6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.control_fader import ControlFader, ControlToggle
+from gui.widgets.quantity import Quantity
 from realtime.controls import GATE_OFF_DB, Controls
 
 if TYPE_CHECKING:
@@ -99,14 +100,19 @@ class StageEditor(QWidget):
         column.addStretch(1)
 
 
+def _db(value: float, low: float = -100.0, high: float = 0.0) -> str:
+    """As its fader writes it."""
+    return Quantity(low, high, 0.0, "dB").text(value)
+
+
 def stage_word(key: str, controls: Controls) -> tuple[str, bool]:
     """What a stage does now, in a word, and whether it does nothing."""
     match key:
         case "input":
-            return f"{controls.input_gain_db:+.1f} dB", False
+            return _db(controls.input_gain_db, low=-60, high=40), False
         case "gate":
             off = controls.gate_db <= GATE_OFF_DB
-            return "off" if off else f"{controls.gate_db:.0f} dB", off
+            return "off" if off else _db(controls.gate_db), off
         case "highpass":
             off = controls.highpass_hz <= 0
             return "off" if off else f"{controls.highpass_hz:.0f} Hz", off
@@ -115,9 +121,9 @@ def stage_word(key: str, controls: Controls) -> tuple[str, bool]:
             return "off" if off else f"{controls.compressor_ratio:.1f} : 1", off
         case "leveller":
             off = controls.leveller_db >= 0
-            return "off" if off else f"{controls.leveller_db:.0f} dB", off
+            return "off" if off else _db(controls.leveller_db), off
         case "limiter":
-            return f"{controls.ceiling_db:.1f} dB" if controls.limiter else "off", not controls.limiter
+            return _db(controls.ceiling_db) if controls.limiter else "off", not controls.limiter
         case "output":
-            return f"{controls.output_gain_db:+.1f} dB", False
+            return _db(controls.output_gain_db, low=-60, high=40), False
     return ("bypassed" if controls.bypass else ""), controls.bypass

@@ -68,8 +68,8 @@ class DeviceChoice(QWidget):
         self.input_channel, self.output = ChoiceBox("Input channel"), ChoiceBox("Output device")
         self.output_channel, self.rate, self.block = (ChoiceBox(n) for n in ("Output channels", "Rate", "Block"))
         for box in (self.input_channel, self.output_channel):
-            box.setMinimumContentsLength(7)
-            box.setMaximumWidth(theme.px(46))
+            box.setMinimumContentsLength(14)
+            box.setMaximumWidth(theme.px(52))
         form.add("Input", self.input, self.input_channel)
         form.add("Output", self.output, self.output_channel)
         form.add("Host API", self.api)

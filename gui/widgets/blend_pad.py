@@ -265,8 +265,12 @@ class BlendPad(QWidget):
     def _paint_name(self, painter: QPainter, k: int, point: QPointF) -> None:
         x, y = self._places[k]
         room = theme.px(36)
+        high, away = theme.px(5), theme.px(2.5)
+        if abs(y) <= 0.9:  # a name is cut before it lies on the circle
+            beside = (self.width() - point.x() if x > 0 else point.x()) - away - 4
+            room = min(room, max(round(beside), theme.px(14)))
         words = self._words(painter, k, room)
-        width, high, away = painter.fontMetrics().horizontalAdvance(words) + 2, theme.px(5), theme.px(2.5)
+        width = painter.fontMetrics().horizontalAdvance(words) + 2
         if abs(y) > 0.9:
             left, top = point.x() - width / 2, point.y() + (away if y > 0 else -away - high)
         else:

@@ -85,7 +85,7 @@ class PowerButton(QCheckBox):
         """The disc, and beside a usual one the longest word, so that nothing moves when the word changes."""
         if self._size == "large":
             return QSize(theme.px(20), theme.px(20))
-        metrics = QFontMetrics(theme.font("title"))
+        metrics = QFontMetrics(theme.font("strong"))
         words = max(metrics.horizontalAdvance(word) for word in WORDS.values())
         return QSize(theme.px(14) + words + theme.px(5), theme.px(14))
 
@@ -111,7 +111,7 @@ class PowerButton(QCheckBox):
         disc = QRectF((self.height() - size) / 2, (self.height() - size) / 2, size, size)
         self._paint_disc(painter, disc)
         if self._size == "usual":
-            painter.setFont(theme.font("title"))
+            painter.setFont(theme.font("strong"))
             painter.setPen(theme.color("text" if self._state in {"on", "off"} else _COLOURS[self._state]))
             words = QRectF(disc.right() + theme.px(3), 0, self.width() - disc.right() - theme.px(3), self.height())
             painter.drawText(words, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, WORDS[self._state])

@@ -146,7 +146,7 @@ def test_fixed_stages_say_what_they_do_and_are_walked_by_arrows(
     gate = panel.path.stages["gate"]
     assert gate.accessibleName() == "Gate, off"
     quiet_bridge.set_controls(gate_db=-50.0)
-    assert gate.accessibleName() == "Gate, -50 dB"
+    assert gate.accessibleName() == "Gate, −50.0 dB"
     panel.path.stages["input"].setFocus()
     HANDS.keyClick(panel.path.stages["input"], Qt.Key.Key_Right)
     assert QApplication.focusWidget() is gate
