@@ -280,3 +280,14 @@ def test_library_and_details_are_a_click_away(
     assert play.pages.currentWidget() is play.library
     qtbot.mouseClick(window.header.load, Qt.MouseButton.LeftButton)
     assert play.pages.currentWidget() is not play.library
+
+
+def test_above_play_nothing_is_shown_twice(window: MainWindow) -> None:
+    """Play shows power and levels itself, so the header hides its own; before the library and elsewhere they are."""
+    header = window.header
+    window.show_panel("play")
+    assert not header.power.isVisible() and not header.input.isVisible() and header.mute.isVisible()
+    window.show_library()
+    assert header.power.isVisible() and header.input.isVisible()
+    window.show_panel("settings")
+    assert header.power.isVisible() and header.tuner.isVisible()

@@ -221,3 +221,24 @@ def test_a_disabled_fader_does_nothing(qtbot: QtBot) -> None:
     QApplication.sendEvent(fader, QKeyEvent(QKeyEvent.Type.KeyPress, KEY.Key_End, Qt.KeyboardModifier.NoModifier))
     assert fader.value() == 0.5
     assert fader.grab().toImage() != usable
+
+
+def test_a_logarithmic_fader_gives_equal_ways_to_equal_ratios(qtbot: QtBot) -> None:
+    """Half of the track of 10 to 1000 is their geometric middle; the ends are exact; a range from 0 keeps its 0."""
+    fader = Fader("Release", 10.0, 1000.0, 120.0, "ms", curve="log")
+    qtbot.addWidget(fader)
+    fader.setSliderPosition(5_000)  # as a screen reader does
+    assert fader.value() == pytest.approx(100.0)
+    fader.setSliderPosition(10_000)
+    assert fader.value() == 1000.0
+    cut = Fader("High-pass", 0.0, 1000.0, 0.0, "Hz", off=0.0, curve="log")
+    qtbot.addWidget(cut)
+    cut.set_value(100.0)
+    assert 3_000 < cut.sliderPosition() < 7_000
+    cut.setSliderPosition(0)
+    assert cut.value() == 0.0
+
+
+def test_counts_have_no_decimals() -> None:
+    """A number without unit that goes in whole steps is written whole."""
+    assert Quantity(0, 127, 96, step=1).text(96) == "96"
