@@ -44,7 +44,7 @@ SEND_MS: Final = 16
 MOST_INCIDENTS: Final = 10_000
 MOST_SAID: Final = 50
 END_S: Final = 9.0  # an engine may need seven seconds for a recording and a card that hangs
-_EVENT_PLACES: Final[Mapping[str, Place]] = {"measured": "play", "learnt": "everywhere"}
+_EVENT_PLACES: Final[Mapping[str, Place]] = {"measured": "play", "recording": "play"}
 _REFUSED_PLACES: Final[Mapping[str, Place]] = {"model": "play", "measurement": "play", "plugins": "chain"}
 
 
@@ -425,7 +425,7 @@ class Bridge(QObject):
         elif event.kind == "measured":
             self.measured.emit(event.value)
         if event.sentence:
-            bad = event.kind in ("refused", "said")
+            bad = event.kind in ("refused", "said", "recording")
             places = _REFUSED_PLACES if event.kind == "refused" else _EVENT_PLACES
             place = places.get(event.value if event.kind == "refused" else event.kind, "everywhere")
             self.noticed.emit(Notice(event.sentence, place, "warning" if bad else "info"))

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from realtime.device_watch import DeviceWatch
 
 
-_ASKS_TO_START = "start the stream again"
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
     """The session at one moment; `applied`: the last change of controls that it was given; `done`: the last wish."""
@@ -80,7 +77,9 @@ class SessionWork:
             wish()
         except RetimbreError as error:
             if not self.breaking_off:
-                self.say(str(error), place, "error")
+                # What the loss of the stream brings about is over, and cleared, when the sound is back.
+                lost = self.on and not self.session.host.alive
+                self.say(str(error), "everywhere" if lost else place, "error")
         self.done = max(self.done, number)
         self._seen = None  # told in any case: the bridge may have shown what was wished for
         self.report()
@@ -97,9 +96,12 @@ class SessionWork:
             if lost:
                 self._tell(replace(self._look(), power="waiting"))  # opening again takes its time: said before
                 self._seen = None
-            for event in session.tick():
-                if lost and event.kind == "said" and _ASKS_TO_START in event.sentence:
-                    continue  # the session starts it again itself, and says so
+            restarts = session.restarts
+            events = session.tick()
+            if not lost and (session.waiting or session.restarts != restarts):
+                self._tell(replace(self._look(), power="waiting"))  # it was lost just now, and may be back already
+                self._seen = None
+            for event in events:
                 self._take(event)
         if self._watch is not None and (found := self._watch.poll()) is not None:
             self._tell(found)

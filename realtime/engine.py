@@ -69,9 +69,7 @@ HOWL_SENTENCE = (
     "The output howled and is muted, because the microphone hears the loudspeaker: put on headphones or turn the "
     "level down, then unmute."
 )
-STALL_SENTENCE = (
-    "The sound card or sound server has stopped asking for sound: look whether it is still there, then start again."
-)
+STALL_SENTENCE = "The sound card or sound server has stopped asking for sound: look whether it is still there."
 _MISSES = ("late callback", "model missed")
 
 
@@ -321,7 +319,7 @@ class Engine:
         recorder = player.recorder
         if recorder is not None and recorder.problem is not None:
             player.recorder = None
-            self._say(recorder.problem)
+            self._events.append(Event("recording", recorder.problem, recorder.first))
 
     def _watch_level(self, player: Player) -> None:
         now = time.monotonic()

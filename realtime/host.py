@@ -151,7 +151,7 @@ class Host(Closing):
             while self._pipe is not None and self._pipe.poll():
                 self._take(self._pipe.recv_bytes(), None)
         except (EOFError, OSError):
-            self._said.append(Event("said", self._end_sentence()))
+            self._said.append(Event("said", f"{self._end_words()}."))
             self._forget()
         said = list(self._said)
         self._said.clear()
@@ -200,13 +200,13 @@ class Host(Closing):
                 if isinstance(answer, Reply) and answer.number == self._number:
                     return answer.value
         except (EOFError, OSError):
-            sentence = self._end_sentence()
+            words = self._end_words()
             self._forget()
-            raise EngineError(sentence) from None
+            raise EngineError(f"{words} before it answered {what!r}: try again.") from None
         self._kill()
         raise EngineError(
             f"The engine did not answer {what!r} within {timeout_s:g} s and was ended (the card or server may hang): "
-            "start the stream again."
+            "try again."
         )
 
     def _take(self, data: bytes, asked: str | None) -> Event | Reply | Refusal:
@@ -222,11 +222,11 @@ class Host(Closing):
         except (EOFError, OSError):
             return
 
-    def _end_sentence(self) -> str:
+    def _end_words(self) -> str:
         self._process.join(1.0)
         code = self._process.exitcode
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        return f"The engine process ended unexpectedly ({how}): start the stream again."
+        return f"The engine process ended unexpectedly ({how})"
 
     def _kill(self) -> None:
         self.killed = True

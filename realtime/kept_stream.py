@@ -290,6 +290,9 @@ class KeptStream(Closing):
                 self.learning = None
                 if settings.midi is not None:
                     self.settings = replace(settings, midi=replace(settings.midi, map=event.value))
+            case "recording":  # it ended by itself; another may have begun since
+                if self._recording is not None and self._recording.path == event.value:
+                    self._recording = None
             case "incident":
                 self.incidents.append(event.value)
             case "file":
@@ -375,7 +378,7 @@ class KeptStream(Closing):
         self._next_try_s = now
         self._note_place()
         self.host.close(_KILL_S)
-        self._events.append(Event("said", "The sound stopped; it will go on as soon as the device is there again."))
+        self._events.append(Event("said", "The sound stopped; it goes on by itself as soon as it can."))
 
     def _open_again(self, now: float) -> None:
         wanted, lost_s = self._wanted(), self._lost_s

@@ -42,7 +42,7 @@ LONGEST_PLAYED_S = 24 * 3600.0
 Where = Literal["callback", "worker"]
 EventKind = Literal[
     "said", "running", "refused", "controls", "press", "program", "learnt", "incident", "measured", "file",
-    "plugin", "midi_file",
+    "plugin", "midi_file", "recording",
 ]  # fmt: skip
 Side = Literal["before", "after"]
 FileTo = Literal["input", "output"]
@@ -242,7 +242,7 @@ EVENTS: Mapping[EventKind, Any] = MappingProxyType(
     {
         "said": None, "running": Running, "refused": Change, "controls": Controls, "press": str, "program": str,
         "learnt": MidiMap, "incident": Incident, "measured": Measured, "file": Path,
-        "plugin": PluginChange, "midi_file": Path,
+        "plugin": PluginChange, "midi_file": Path, "recording": Path,
     }
 )  # fmt: skip
 

@@ -58,7 +58,7 @@ class Recorder:
         self.path, self._rate_hz = path, rate_hz
         self._recorded = recorded
         self._channels = (recorded != "output") + (recorded != "input") * sides
-        self._first = path
+        self.first = path
         self._file = self._create(path)
         size = 1 << int(_RING_S * rate_hz).bit_length()
         self._ring = np.zeros((size, self._channels), dtype=np.float32)
@@ -174,7 +174,7 @@ class Recorder:
         self._write_header()
         self._file.close()
         self._parts += 1
-        self.path = self._first.with_name(f"{self._first.stem}-{self._parts}{self._first.suffix}")
+        self.path = self.first.with_name(f"{self.first.stem}-{self._parts}{self.first.suffix}")
         self._in_file = 0
         self._file = self._create(self.path)
 

@@ -3,12 +3,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
 
 import pytest
 from PyQt6.QtCore import QTimer
 
+from gui.session_work import Seen, SessionWork
 from realtime.errors import EngineError
-from realtime.host import Host
+from realtime.host import Event, Host, StreamSettings
 from realtime.plugins.spec import PluginSpec
 from realtime.presets.setlist import Setlist
 
@@ -181,3 +183,20 @@ def test_an_opening_is_shown_until_it_is_done(
         assert set(seen) == {("opening", "Opening…")}
         stuck.gone.set()
         qtbot.waitUntil(lambda: seen[-1] == ("off", ""))
+
+
+def test_a_loss_that_is_over_at_once_is_shown_as_one() -> None:
+    """A stream that is lost and back within one look is told as waiting before, so that its warnings are cleared."""
+    told: list[Any] = []
+    session: Any = MagicMock(waiting=False, restarts=0)
+    session.host.alive, session.snapshot.return_value.stalled = True, False
+
+    def tick() -> list[Event]:
+        session.restarts += 1
+        return [Event("said", "The engine process ended unexpectedly (signal 9).")]
+
+    session.tick = tick
+    work = SessionWork(session, StreamSettings("voice"), told.append)
+    work.on = True
+    work.tick()
+    assert [one.power if isinstance(one, Seen) else one.kind for one in told] == ["waiting", "said", "on"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import soundfile
 
+from gui.main_window import MainWindow
 from realtime.presets.library import write_preset
 from realtime.presets.preset import Preset
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
     from gui.bridge import Bridge
+    from gui.memory import Memory
 
 LONG_MS = 60_000
 
@@ -48,8 +51,12 @@ def test_power_controls_takes_and_frames(bridge: Bridge, qtbot: QtBot, notices: 
     assert notices == []
 
 
-def test_a_killed_engine_is_said_and_comes_back(bridge: Bridge, qtbot: QtBot, notices: list[Any]) -> None:
-    """After SIGKILL of the engine the state is waiting, a sentence says so, and the sound comes back as it was."""
+def test_a_killed_engine_is_said_and_comes_back(
+    bridge: Bridge, qtbot: QtBot, notices: list[Any], memory: Memory
+) -> None:
+    """After SIGKILL of the engine a sentence says so, and the sound comes back as it was, with no warning left."""
+    window = MainWindow(bridge, memory)
+    qtbot.addWidget(window)
     bridge.set_controls(mix=0.3)
     bridge.start_recording()
     qtbot.waitUntil(lambda: bridge.state.recording is not None)
@@ -65,9 +72,25 @@ def test_a_killed_engine_is_said_and_comes_back(bridge: Bridge, qtbot: QtBot, no
     assert "waiting" in seen
     words = " ".join(notice.text for notice in notices)
     assert "The sound stopped" in words and "The sound is back" in words
-    assert "start the stream again" not in words
+    assert "start" not in words and "is there again" not in words  # the player need do nothing
+    left = window.notices.notice()
+    assert left is not None and left.severity == "info" and "The sound is back" in left.text
     assert bridge.state.settings.controls.mix == 0.3
     assert bridge.state.recording not in (None, first)
+
+
+def test_a_take_that_the_disk_ends_is_over_in_the_app(bridge: Bridge, qtbot: QtBot, notices: list[Any]) -> None:
+    """When the disk takes no more the sentence comes, nothing is shown as recording any more, and the take is there."""
+    bridge.start_recording()
+    qtbot.waitUntil(lambda: bridge.state.recording is not None)
+    first, number = bridge.state.recording, bridge._session.host.process_id
+    assert first is not None and number is not None
+    with qtbot.waitSignal(bridge.take_finished) as finished:
+        resource.prlimit(number, resource.RLIMIT_FSIZE, (200_000, 200_000))  # as full as a disk
+    assert finished.args[0] == first and soundfile.info(first).frames > 0
+    assert bridge.state.recording is None and bridge.state.power == "on"
+    assert [(notice.place, notice.severity) for notice in notices] == [("play", "warning")]
+    assert "make room" in notices[0].text
 
 
 def test_a_dead_sound_server_is_waited_for(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -62,7 +63,9 @@ def test_a_killed_engine_comes_back_as_it_was(jack_server: Callable[..., Any], t
         time.sleep(0.5)
         kill_engine(session)
         told = until(session, 30, is_back)
-        assert any("The sound stopped" in event.sentence for event in told)
+        words = " ".join(event.sentence for event in told)
+        assert "The engine process ended" in words and "The sound stopped; it goes on by itself" in words
+        assert "start" not in words  # nobody need do anything
         assert session.restarts == 1 and not session.waiting
         until(session, 5, lambda _: session.snapshot().muted)
         session.mute(False)
@@ -71,6 +74,22 @@ def test_a_killed_engine_comes_back_as_it_was(jack_server: Callable[..., Any], t
         assert session.close() is None
     assert 0.02 < np.abs(heard).max() < 0.2  # the gain holds: at 0 dB it would be near 0.7
     assert [soundfile.info(tmp_path / name).frames > 0 for name in ("take.wav", "take-2.wav")] == [True, True]
+
+
+def test_a_full_disk_ends_the_recording_and_not_the_sound(jack_server: Callable[..., Any], tmp_path: Path) -> None:
+    """When the disk takes no more an event names the recording, which is over, and the sound goes on."""
+    jack_server(period=128, sample_rate=RATE)
+    take = tmp_path / "take.wav"
+    with LiveSession() as session:
+        session.open(settings(samples_package(tmp_path), record=take))
+        assert session.host.process_id is not None
+        resource.prlimit(session.host.process_id, resource.RLIMIT_FSIZE, (200_000, 200_000))
+        told = until(session, 20, lambda told: any(event.kind == "recording" for event in told))
+        ended = next(event for event in told if event.kind == "recording")
+        assert ended.value == take and "make room" in ended.sentence
+        assert session.state().recording is None and session.host.alive
+        assert session.record(tmp_path / "next.wav") is None
+        assert session.state().recording == tmp_path / "next.wav"
 
 
 def test_a_sound_server_that_dies_is_waited_for(jack_server: Callable[..., Any], tmp_path: Path) -> None:
