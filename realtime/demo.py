@@ -21,7 +21,7 @@ from realtime.pitch import PitchLoudnessTracker
 
 FloatArray = NDArray[np.float32]
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parent / "examples"
 _SUFFIXES = {".flac", ".wav", ".ogg", ".mp3", ".aiff"}
 # The tracker's frames: 256 samples at 44.1 kHz are 6 ms; the range is that of the instruments of a band.
 _TRACKER_HOP, _F0_MIN_HZ, _F0_MAX_HZ = 256, 60.0, 2000.0

@@ -92,7 +92,7 @@ def _jack(folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
 
 
 def _play(desk: Desk) -> None:
-    sound = read_audio(ROOT / "examples" / "greensleeves-oboe.flac")
+    sound = read_audio(ROOT / "realtime" / "examples" / "greensleeves-oboe.flac")
     np.save(desk.folder / "sound.npy", sound.signal.mean(axis=0).astype(np.float32))
     box = desk.start("stage_box.py", desk.folder / "sound.npy")
     assert box.stdout is not None

@@ -15,7 +15,7 @@ import realtime
 from realtime.audio_file import SUFFIXES, read_audio
 from realtime.errors import AudioFileError
 
-EXAMPLES = Path(realtime.__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(realtime.__file__).resolve().parent / "examples"
 LONGEST_SHOWN_S = 3600.0
 FILTER = f"Sound files ({' '.join(sorted(f'*{suffix}' for suffix in SUFFIXES))});;All files (*)"
 

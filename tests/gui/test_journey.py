@@ -152,7 +152,7 @@ def test_a_musician_gets_from_the_first_start_to_a_converted_folder_and_back(des
     # Convert a folder that is dropped from a file manager.
     folder = tmp_path / "songs"
     folder.mkdir()
-    shutil.copy(Path(__file__).parents[2] / "examples" / "greensleeves-oboe.flac", folder)
+    shutil.copy(Path(__file__).parents[2] / "realtime" / "examples" / "greensleeves-oboe.flac", folder)
     desk.key("ctrl+4")
     there = desk.place("Choose files…")
     shelf = desk.start("file_shelf.py", folder, SCREEN[0] - 160, SCREEN[1] - 80)

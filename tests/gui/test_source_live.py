@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gui.memory import Memory
 
 hand: Any = QTest  # its stubs take functions for methods
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "realtime" / "examples"
 WAIT = {"timeout": 20_000}
 
 

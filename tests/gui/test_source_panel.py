@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gui.memory import Memory
 
 hand: Any = QTest  # its stubs take functions for methods
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "realtime" / "examples"
 CARD = Device("Scarlett 2i2", "ALSA", 2, 2, 48_000, 3.0, 5.0, True, True, 0)
 LAPTOP = Device("Built-in Audio", "ALSA", 1, 2, 48_000, 8.0, 8.0, False, False, 1)
 

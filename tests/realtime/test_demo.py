@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from realtime.cli import build_app
-from realtime.demo import pitch_kept
+from realtime.demo import EXAMPLES, example_clips, pitch_kept
 
 RATE = 44_100
 NOTES_HZ = (220.0, 277.2, 329.6, 440.0)
@@ -78,3 +79,13 @@ def test_an_unreadable_clip_is_one_sentence(tmp_path: Path) -> None:
     clip.write_text("no sound")
     result = CliRunner().invoke(build_app(), ["demo", str(clip), "--model", "identity"])
     assert "clip.wav could not be read" in str(result.exception)
+
+
+def test_the_examples_come_with_every_installation() -> None:
+    """The clips lie in a folder that the wheel takes along, inside our own package."""
+    root = Path(__file__).resolve().parents[2]
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    taken = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+    assert EXAMPLES.relative_to(root).parts[0] in taken
+    assert {clip.name for clip in example_clips()} == {"greensleeves-oboe.flac", "prelude-piano.flac"}
+    assert not (root / "examples").exists()

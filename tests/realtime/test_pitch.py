@@ -15,7 +15,7 @@ from realtime.features import PitchLoudnessFeatures
 from realtime.pitch import SILENCE_DB, PitchLoudnessTracker
 from realtime.resample import resample_signal
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "realtime" / "examples"
 RATE = 48_000
 FEATURES = PitchLoudnessFeatures(hop=128, delay_samples=256, f0_min_hz=55.0, f0_max_hz=2000.0)
 
