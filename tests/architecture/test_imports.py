@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -47,6 +48,21 @@ def test_import_contracts_hold() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 broken" in done.stdout
+
+
+def test_what_the_base_install_asks_for_is_used() -> None:
+    """Every package among the dependencies is imported somewhere in a room."""
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    distributions = {re.split(r"[<>=; ]", line)[0].lower() for line in asked}
+    modules = {"onnxruntime-gpu": "onnxruntime", "python-rtmidi": "rtmidi", "jack-client": "jack"}
+    modules |= {"python-osc": "pythonosc", "tomli-w": "tomli_w"}
+    code = "\n".join(
+        path.read_text(encoding="utf-8")
+        for room in ("realtime", "trainer", "gui")
+        for path in (ROOT / room).rglob("*.py")
+    )
+    imported = {name.lower() for name in re.findall(r"^\s*(?:from|import) (\w+)", code, re.MULTILINE)}
+    assert {one for one in distributions if modules.get(one, one) not in imported} == set()
 
 
 def test_every_room_is_under_a_contract() -> None:
