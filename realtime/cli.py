@@ -104,6 +104,11 @@ def main() -> None:
 
 def missing_extra_sentence(module: str) -> str:
     """Say how to install the `train` extra, because `module` was asked for and is not there."""
+    if getattr(sys, "frozen", False):
+        return (
+            f"This command needs {module}: the app without Python plays and converts, but training needs the Python "
+            "install with its training extra (README, Install)."
+        )
     return (
         f"This command needs {module}, which the base install leaves out: install the training extra with "
         f"`{Path(sys.executable).name} -m pip install 'retimbre[train]'` (in a checkout: `pip install -e '.[train]'`)."

@@ -25,7 +25,7 @@ def save_report(error: BaseException) -> Path | None:
         )
     )
     name = f"report-{time.strftime('%Y%m%d-%H%M%S')}-{time.monotonic_ns() % 1_000_000:06d}.txt"
-    for folder in (platformdirs.user_log_path("retimbre"), Path(tempfile.gettempdir())):
+    for folder in (platformdirs.user_log_path("retimbre", appauthor=False), Path(tempfile.gettempdir())):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")

@@ -9,10 +9,12 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import platformdirs
 import pytest
 import typer
 
-from realtime.cli import register_modules
+from realtime.cli import missing_extra_sentence, register_modules
+from realtime.report import save_report
 
 # Runs `retimbre fail`, a command added for the test, which does what CODE says.
 PROGRAM = """
@@ -101,6 +103,28 @@ def test_a_missing_extra_says_how_to_install_it() -> None:
     assert done.returncode == 1
     assert "needs torch" in done.stderr
     assert "retimbre[train]" in done.stderr
+
+
+def test_the_frozen_app_advises_nothing_that_it_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no Python to install into, the sentence names the Python install and no pip command."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    sentence = missing_extra_sentence("torch")
+    assert "Python install" in sentence and "README" in sentence
+    assert "pip" not in sentence and "`" not in sentence
+
+
+def test_a_report_lies_in_a_folder_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of reports is asked for without an author's folder around it, as every other folder of ours is."""
+    asked: list[tuple[str, object]] = []
+
+    def folder(name: str, appauthor: object = None) -> Path:
+        asked.append((name, appauthor))
+        return tmp_path
+
+    monkeypatch.setattr(platformdirs, "user_log_path", folder)
+    saved = save_report(ValueError("x"))
+    assert saved is not None and saved.parent == tmp_path
+    assert asked == [("retimbre", False)]
 
 
 def test_a_missing_module_of_ours_is_a_defect() -> None:
