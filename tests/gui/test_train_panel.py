@@ -125,7 +125,7 @@ def make_panel(
 
 
 def press(button: QWidget, qtbot: QtBot) -> None:
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)  # type: ignore[no-untyped-call]
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
 def page(panel: TrainPanel) -> Any:
