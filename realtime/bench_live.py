@@ -63,12 +63,14 @@ def jack_without_hardware(*, period: int, rate_hz: int, loopback: int = 4) -> It
     with tempfile.TemporaryFile() as log:
         server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            _wait_for_server(server, name, log)
 
             def said() -> str:
                 log.seek(0)
                 return log.read().decode(errors="replace")
 
+            if not answers(server, name):
+                why = (said().strip().splitlines() or ["it said nothing"])[-1]
+                raise DeviceError(f"The JACK server did not start ({why}): try again.")
             yield said
         finally:
             server.terminate()
@@ -92,8 +94,8 @@ def release_name(name: str) -> None:
     kills no server would start on this machine.
     """
     quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    server = subprocess.Popen(["jackd", "-r", "-n", name, "-d", "dummy"], start_new_session=True, **quiet)
-    subprocess.run(["jack_wait", "-s", name, "-w", "-t", "3"], check=False, **quiet)
+    server = subprocess.Popen(["jackd", "-r", "-p", "64", "-n", name, "-d", "dummy"], start_new_session=True, **quiet)
+    answers(server, name, 5.0)
     server.terminate()
     try:
         server.wait(timeout=5)
@@ -102,15 +104,16 @@ def release_name(name: str) -> None:
         server.wait()
 
 
-def _wait_for_server(server: subprocess.Popen[bytes], name: str, log: Any) -> None:
-    deadline = time.monotonic() + _START_S
-    waiting = ["jack_wait", "-s", name, "-w", "-t", "2"]
-    while subprocess.run(waiting, capture_output=True, check=False).returncode:
-        if server.poll() is not None or time.monotonic() > deadline:
-            log.seek(0)
-            said = log.read().decode(errors="replace").strip().splitlines()
-            raise DeviceError(f"The JACK server did not start ({said[-1] if said else 'it said nothing'}): try again.")
-        time.sleep(0.1)
+def answers(server: subprocess.Popen[bytes], name: str, patience_s: float = _START_S) -> bool:
+    """Wait until a JACK server takes clients; whether it does, before it ends and `patience_s` seconds have passed."""
+    deadline = time.monotonic() + patience_s
+    while server.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(subprocess.TimeoutExpired):  # who asks is a client, and a sick server answers none
+            asked = subprocess.run(["jack_wait", "-s", name, "-c"], check=False, capture_output=True, timeout=10)
+            if asked.returncode == 0:
+                return True
+        time.sleep(0.05)
+    return False
 
 
 def _feed(rate_hz: int, ready: Any) -> None:

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from realtime.audio_file import read_audio  # noqa: E402
+from realtime.bench_live import answers  # noqa: E402
 from realtime.controls import Controls  # noqa: E402
 from realtime.messages import MidiSettings, StreamSettings  # noqa: E402
 from realtime.midi.source import SourceSettings  # noqa: E402
@@ -65,28 +66,12 @@ def _own_places(folder: Path) -> dict[str, str]:
 
 def _jack(folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     name = environment["JACK_DEFAULT_SERVER"]
-    command = [
-        "jackd",
-        "-R" if may_run_in_real_time() else "-r",
-        "-S",
-        "-n",
-        name,
-        "-d",
-        "dummy",
-        "-r",
-        "48000",
-        "-p",
-        "256",
-    ]
+    command = ["jackd", "-R" if may_run_in_real_time() else "-r", "-S", "-n", name]
+    command += ["-d", "dummy", "-r", "48000", "-p", "256"]
     with (folder / "jackd.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
-    for _ in range(50):
-        ready = subprocess.run(
-            ["jack_wait", "-s", name, "-w", "-t", "1"], env=environment, capture_output=True, check=False
-        )
-        if ready.returncode == 0:
-            return server
-        time.sleep(0.2)
+    if answers(server, name):
+        return server
     server.kill()
     raise SystemExit(f"jackd did not start: {(folder / 'jackd.log').read_text()}")
 
