@@ -110,7 +110,7 @@ def answers(server: subprocess.Popen[bytes], name: str, patience_s: float = _STA
     while server.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(subprocess.TimeoutExpired):  # who asks is a client, and a sick server answers none
             asked = subprocess.run(["jack_wait", "-s", name, "-c"], check=False, capture_output=True, timeout=10)
-            if asked.returncode == 0:
+            if asked.stdout.strip() == b"running":  # the exit code is 0 either way
                 return True
         time.sleep(0.05)
     return False

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QContextMenuEvent, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PyQt6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from gui import theme
@@ -152,21 +152,6 @@ class BlendPad(QWidget):
             self._jump(0 if key == keys.Key_Home else count - 1)
         else:
             event.ignore()
-
-    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:  # noqa: N802
-        """Nothing here."""
-        assert event is not None
-        event.ignore()
-
-    def focusInEvent(self, event: QFocusEvent | None) -> None:  # noqa: N802
-        """Show the ring of focus."""
-        super().focusInEvent(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent | None) -> None:  # noqa: N802
-        """Hide it."""
-        super().focusOutEvent(event)
-        self.update()
 
     def _jump(self, target: int) -> None:
         if len(self._names) == 2:

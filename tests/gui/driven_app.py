@@ -90,16 +90,18 @@ def words_of(widget: QWidget) -> str:
 
 
 def where(name: str) -> dict[str, Any] | None:
-    """The place of what has this name: in a list that is open, then what can be clicked, then texts, then any list."""
+    """The place of what has this name: in a list that is open, what can be clicked, texts, any list; what is off last."""
     popup = QApplication.activePopupWidget()
     if popup is not None:
         return item([one for one in popup.findChildren(QAbstractItemView) if one.isVisible()], name)
+    there = visible()
     found = sorted(
-        (one for one in visible() if words_of(one) == name),
-        key=lambda one: (not one.isEnabled(), isinstance(one, QLabel)),
+        (one for one in there if words_of(one) == name), key=lambda one: (not one.isEnabled(), isinstance(one, QLabel))
     )
-    if not found:
-        return item([one for one in visible() if isinstance(one, QAbstractItemView)], name)
+    if not found or not found[0].isEnabled():  # a name that lies under the guide stands in a list above, perhaps
+        row = item([one for one in there if isinstance(one, QAbstractItemView) and one.isEnabled()], name)
+        if row is not None or not found:
+            return row
     area = found[0].visibleRegion().boundingRect()
     return place(found[0], area, enabled=found[0].isEnabled())
 
