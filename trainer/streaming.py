@@ -10,7 +10,8 @@
 With S = step and L = lookahead, call k hears the frames up to (k + 1)·S and gives the frames k·S − L … (k + 1)·S − L:
 y is late by exactly L frames. `forward` takes any multiple of S frames: one long call equals many short ones (the
 streaming law). States start as zeros by the tensor law, so what is kept is the distance from silence. `offline` states
-the rule a second time, on a whole clip and without state: tests and exporter hold one against the other.
+the rule a second time, on a whole clip and without state: tests and exporter hold one against the other. What else a
+network takes (target weights, one row) stands between x and state, and is the same for all frames of a call.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from realtime.errors import ConfigError
 
 
 class WindowWrapper(nn.Module):
-    """A streamable module, (x, state) → (y, next_state), around a network on (batch, 1, bins, window).
+    """A streamable module, (x, [target], state) → (y, next_state), around a network on (batch, 1, bins, window).
 
     silence: the value of x where there is no sound (−1 in log_unit), which fills the time before the first frame.
     """
@@ -43,18 +44,20 @@ class WindowWrapper(nn.Module):
         """Zeros (1, 1, bins, window − step): silence."""
         return torch.zeros(1, 1, self.bins, self.window - self.step)
 
-    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """x (1, 1, bins, n·step) and the frames before → y of the same shape, late by `lookahead`, and next state."""
+    def forward(self, x: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
+        """x (1, 1, bins, n·step), [target (1, targets)], state → y shaped as x, late by `lookahead`, and next state."""
+        *target, state = rest
         seen = torch.cat([state, x - self.silence], 3)
         first = self.window - self.lookahead - self.step
         windows = seen
         if x.shape[3] != self.step:  # many calls in one; a traced graph holds the one-step path alone
             windows = seen.unfold(3, self.window, self.step)[0].permute(2, 0, 1, 3)
-        made = self.network(windows + self.silence)[..., first : first + self.step]
+            target = [row.expand(windows.shape[0], -1) for row in target]
+        made = self.network(windows + self.silence, *target)[..., first : first + self.step]
         y = made if x.shape[3] == self.step else made.permute(1, 2, 0, 3).reshape(x.shape)
         return y, seen[..., seen.shape[3] - (self.window - self.step) :]
 
-    def offline(self, x: Tensor) -> Tensor:
+    def offline(self, x: Tensor, *target: Tensor) -> Tensor:
         """The window rule on a whole clip (1, 1, bins, frames) → the same shape, frame t belonging to frame t."""
         frames, pieces = x.shape[3], []
         before = x.new_full((1, 1, self.bins, self.window), self.silence)
@@ -65,7 +68,7 @@ class WindowWrapper(nn.Module):
             heard = padded[..., end : end + self.window]  # frame 0 of x lies at `window` in padded
             if heard.shape[3] < self.window:
                 break
-            made = self.network(heard)
+            made = self.network(heard, *target)
             pieces.append(made[..., self.window - self.lookahead - self.step : self.window - self.lookahead])
             end += self.step
         return torch.cat(pieces, 3)[..., self.lookahead : self.lookahead + frames]
