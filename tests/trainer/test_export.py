@@ -16,8 +16,9 @@ from realtime.manifest import FORMAT, Licences, Manifest, State
 from trainer.config import RunConfig
 from trainer.export import export, to_onnx, verify_contract
 from trainer.loop import train
-from trainer.models.pix2pix import GeneratorModel, GeneratorOnly, Pix2Pix, UNet
+from trainer.models.pix2pix import GeneratorOnly, Pix2Pix
 from trainer.streaming import WindowWrapper
+from trainer.unet import GeneratorModel, UNet
 
 BINS, WINDOW, STEP, LOOKAHEAD = 4, 16, 2, 3
 

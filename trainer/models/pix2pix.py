@@ -3,21 +3,10 @@
 Paper: Isola, Zhu, Zhou, Efros, "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017; for
 timbre: "Pix2Pix Timbre Transfer" (256 × 256 magnitudes, n_fft 1024, hop 512, 44.1 kHz, the input's phase).
 
-    (1, 256, 256) ─C─▶ (w, 128, 128) ─C─▶ (2w, 64, 64) ─▶ (4w, 32, 32) ─▶ (8w, 16, 16) ─▶ … ─▶ (8w, 1, 1)
-                           │skip              │                │               │                  │
-    (1, 256, 256) ◀T─ (2w, 128, 128) ◀T─ (4w, 64, 64) ◀─  (8w, 32, 32) ◀─ (16w, 16, 16) ◀─ … ◀────┘
-    C: convolution, T: transposed convolution; kernels 4 × 4, stride 2
-
 Two systems share this generator: `pix2pix` (against a PatchGAN that sees input and output, plus λ·L1) and
 `generator_only` (L1 or L2 alone).
 
-Changed against the paper: width w is a setting (64 in the paper, 16 as shipped: 3.4 M parameters instead of 54 M);
-normalisation is BatchNorm with running statistics in use (the paper normalises each picture by its own statistics,
-which over time breaks the streaming law: a frame would change with what is played later); dropout in training only, so
-that the same sound gives the same sound; a window may be fewer frames than bins, then the deepest layers halve bins
-alone.
-
-Longer than 300 lines because two systems share the generator, and a system is one file.
+The generator is `trainer.unet`, whose docstring has its picture and says what was changed against the paper.
 
 Streaming: the window wrapper of `trainer.streaming`; the network hears the last `frames` frames at every call.
 """
@@ -28,27 +17,33 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from realtime.errors import ConfigError
-from realtime.features import SpectrumFeatures, compress, expand, unit_scale
+from realtime.features import SpectrumFeatures, unit_scale
 from realtime.manifest import FORMAT, Licences, Manifest, State
-from realtime.phase import streaming_phase
-from realtime.spectrum import analyse, synthesise
 from trainer import losses
 from trainer.config import RunConfig, setting
 from trainer.discriminators import PatchDiscriminator
-from trainer.distributed import BatchNorm2d, Dropout
+from trainer.paired_spectra import (
+    SILENCE,
+    GeneratorTraining,
+    PairTraining,
+    Stream,
+    magnitudes,
+    play,
+    refuse_too_many_patch_layers,
+    spread,
+)
 from trainer.pairs import PairedIndex, read_slice
 from trainer.recipe import Clip, Recipe, register
 from trainer.streaming import WindowWrapper
+from trainer.unet import GeneratorModel, PairModel, UNet
 
-SILENCE = -1.0  # log_unit of no sound
 CLIP_SECONDS = 6.0
 
 
@@ -62,56 +57,6 @@ class PairedData:
     gain_db: float = setting(0.0, "training slices are made louder or softer by up to this", minimum=0, maximum=24)
     validation_windows: int = setting(64, "most windows of the validation split that are judged", minimum=1)
     clips: int = setting(2, "validation passages that are shown and played", minimum=1, maximum=8)
-
-
-@dataclass(frozen=True, slots=True)
-class GeneratorModel:
-    """`[model]` of generator_only: spectrogram and generator."""
-
-    n_fft: int = setting(1024, "samples of a spectrogram frame", minimum=16)
-    hop: int = setting(512, "samples between frames", minimum=8)
-    bins: int = setting(256, "linear bins kept from 0 Hz up; a power of two", minimum=4)
-    frames: int = setting(256, "frames of the window; a power of two, at most the bins", minimum=2)
-    width: int = setting(16, "channels of the first layer of the generator (the paper's: 64)", minimum=1)
-    dropout: float = setting(0.5, "of the three innermost layers that rise", minimum=0, maximum=0.95)
-
-
-@dataclass(frozen=True, slots=True)
-class PairModel(GeneratorModel):
-    """`[model]` of pix2pix: the same and the discriminator."""
-
-    discriminator_width: int = setting(16, "channels of the PatchGAN's first layer (the paper's: 64)", minimum=1)
-    patch_layers: int = setting(3, "layers after the PatchGAN's first; 3 makes 70 × 70 patches", minimum=1, maximum=5)
-
-
-@dataclass(frozen=True, slots=True)
-class GeneratorTraining:
-    """`[training]` of generator_only."""
-
-    learning_rate: float = setting(2e-4, "Adam's, for the generator", minimum=0)
-    beta1: float = setting(0.5, "Adam's first moment", minimum=0, maximum=0.999)
-    distance: losses.DistanceKind = setting("l1", "how output and truth are compared")
-
-
-@dataclass(frozen=True, slots=True)
-class PairTraining(GeneratorTraining):
-    """`[training]` of pix2pix."""
-
-    discriminator_learning_rate: float = setting(2e-4, "Adam's, for the discriminator", minimum=0)
-    distance_weight: float = setting(100.0, "λ: weight of the distance against the game", minimum=0)
-    adversarial: losses.AdversarialKind = setting("bce", "the game's loss")
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """`[stream]`: how the exported package is called."""
-
-    step: int = setting(8, "frames a call", minimum=1)
-    lookahead: int = setting(8, "frames of future that are heard before a frame is given", minimum=0)
-    phase: Literal["input", "gradient"] = setting("input", "the input's own phase, or one built from the magnitudes")
-    title: str = setting("", "shown in lists; empty: origin to target")
-    weights_licence: str = setting("CC-BY-4.0", "licence of the trained weights")
-    data_licence: str = setting("", "licence of the recordings learnt from; empty: what their index says")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,48 +77,6 @@ class Pix2PixConfig:
     model: PairModel = field(default_factory=PairModel)
     training: PairTraining = field(default_factory=PairTraining)
     stream: Stream = field(default_factory=Stream)
-
-
-class UNet(nn.Module):
-    """The generator: (batch, 1, bins, frames) → the same shape, in (−1, 1)."""
-
-    def __init__(self, model: GeneratorModel) -> None:
-        super().__init__()
-        depth = _log2("bins", model.bins)
-        halvings = _log2("frames", model.frames)
-        if halvings > depth:
-            raise ConfigError(f"model.frames is {model.frames}, expected at most model.bins ({model.bins})")
-        widths = [model.width * min(2**level, 8) for level in range(depth)]
-        self.down, self.up = nn.ModuleList(), nn.ModuleList()
-        for level, width in enumerate(widths):
-            shape = _halving(level < halvings)
-            first, innermost = level == 0, level == depth - 1
-            layers: list[nn.Module] = [] if first else [nn.LeakyReLU(0.2)]
-            # A normalisation has a bias of its own; at 1 × 1 there is nothing to normalise over within one picture.
-            plain = first or innermost
-            layers += [nn.Conv2d(1 if first else widths[level - 1], width, *shape, bias=plain)]
-            layers += [] if plain else [BatchNorm2d(width)]
-            self.down.append(nn.Sequential(*layers))
-        for level in reversed(range(depth)):
-            inside = widths[level] * (1 if level == depth - 1 else 2)
-            outside = 1 if level == 0 else widths[level - 1]
-            layers = [nn.ReLU(), nn.ConvTranspose2d(inside, outside, *_halving(level < halvings), bias=level == 0)]
-            layers += [nn.Tanh()] if level == 0 else [BatchNorm2d(outside)]
-            layers += [Dropout(model.dropout)] if level > 0 and level > depth - 4 else []
-            self.up.append(nn.Sequential(*layers))
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.normal_(module.weight, 0.0, 0.02)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The target's magnitudes for the origin's, both in log_unit."""
-        seen = []
-        for down in self.down:
-            x = down(x)
-            seen.append(x)
-        for number, up in enumerate(self.up):
-            x = up(x if number == 0 else torch.cat([x, seen[-1 - number]], 1))
-        return x
 
 
 class _PairedRecipe(Recipe):
@@ -240,19 +143,11 @@ class _PairedRecipe(Recipe):
 
     def convert(self, signal: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """A whole signal (samples,) → the same length, aligned, as the exported package would play it."""
-        spectrum = analyse(signal, self.features, flush=True)
-        x = torch.from_numpy(self._compressed(spectrum))[None, None].to(self.device)
-        y = self._wrapper().offline(x)[0, 0].float().cpu().numpy()
-        magnitude = np.zeros(spectrum.shape, np.float32)
-        magnitude[: self.features.bins] = expand(y, self.features)
-        phase = streaming_phase(self.config.stream.phase, self.features)
-        frames = zip(magnitude.T, spectrum.T, strict=True)
-        made = np.stack([phase.apply(np.ascontiguousarray(m), s).copy() for m, s in frames], 1)
-        return synthesise(made, self.features, aligned=True, samples=signal.size)
+        return play(signal, self.features, self.config.stream.phase, self._wrapper().offline, self.device)
 
     def magnitudes(self, signal: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """(samples,) → log_unit magnitudes (bins, frames), causal frames."""
-        return self._compressed(analyse(signal, self.features))
+        return magnitudes(signal, self.features)
 
     def streaming_module(self) -> nn.Module:
         """The generator in its window."""
@@ -316,13 +211,12 @@ class _PairedRecipe(Recipe):
             for pair in self.index.validation
             for start in range(0, max(1, pair.samples - length + 1), model.frames * model.hop)
         ]
-        chosen = [starts[round(k)] for k in np.linspace(0, len(starts) - 1, min(limit, len(starts)))]
         made = [
             [
                 self.magnitudes(read_slice(path, start, length))[:, -model.frames :]
                 for path in (pair.origin, pair.target)
             ]
-            for start, pair in chosen
+            for start, pair in spread(starts, limit)
         ]
         x, y = torch.from_numpy(np.array(made, np.float32)).unsqueeze(2).unbind(1)
         return list(zip(x.split(8), y.split(8), strict=True))
@@ -337,10 +231,6 @@ class _PairedRecipe(Recipe):
             lookahead=stream.lookahead,
             silence=SILENCE,
         )
-
-    def _compressed(self, spectrum: npt.NDArray[np.complex64]) -> npt.NDArray[np.float32]:
-        magnitude = np.abs(spectrum[: self.features.bins]).astype(np.float32)
-        return compress(magnitude, self.features)
 
 
 @register("generator_only")
@@ -375,12 +265,7 @@ class Pix2Pix(_PairedRecipe):
 
     def __init__(self, config: Pix2PixConfig, run: RunConfig) -> None:
         super().__init__(config, run)
-        model = config.model
-        if min(model.bins, model.frames) // 2**model.patch_layers < 3:
-            raise ConfigError(
-                f"model.patch_layers is {model.patch_layers}, which leaves no patch of {model.bins} bins and "
-                f"{model.frames} frames: use fewer layers or a larger window"
-            )
+        refuse_too_many_patch_layers(config.model)
         judge = PatchDiscriminator(2, config.model.discriminator_width, config.model.patch_layers)
         self.discriminator = judge.to(self.device)
         rate, betas = config.training.discriminator_learning_rate, (config.training.beta1, 0.999)
@@ -420,18 +305,6 @@ class Pix2Pix(_PairedRecipe):
             PairTraining(),
             small.stream,
         )
-
-
-def _halving(frames_too: bool) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """Kernel, stride and padding that halve (or double) bins, and frames too where there are any left to halve."""
-    return ((4, 4), (2, 2), (1, 1)) if frames_too else ((4, 1), (2, 1), (1, 0))
-
-
-def _log2(name: str, size: int) -> int:
-    power = size.bit_length() - 1
-    if size != 2**power:
-        raise ConfigError(f"model.{name} is {size}, expected a power of two")
-    return power
 
 
 def _two_instruments(material: Path) -> tuple[str, str]:

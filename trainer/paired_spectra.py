@@ -1,0 +1,102 @@
+"""What systems on aligned pairs of magnitude spectrograms share: settings, windows to judge by, and how they play.
+
+    signal ─▶ frames ─▶ log_unit magnitudes ─▶ network ─▶ magnitudes ─▶ phase (the input's, or integrated) ─▶ signal
+
+`play` is the exported package's own path, offline: what a validation clip sounds like is what a player would hear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from realtime.errors import ConfigError
+from realtime.features import SpectrumFeatures, compress, expand
+from realtime.phase import streaming_phase
+from realtime.spectrum import analyse, synthesise
+from trainer import losses
+from trainer.config import setting
+from trainer.unet import PairModel
+
+T = TypeVar("T")
+FloatArray = npt.NDArray[np.float32]
+SILENCE = -1.0  # log_unit of no sound
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorTraining:
+    """`[training]` of generator_only."""
+
+    learning_rate: float = setting(2e-4, "Adam's, for the generator", minimum=0)
+    beta1: float = setting(0.5, "Adam's first moment", minimum=0, maximum=0.999)
+    distance: losses.DistanceKind = setting("l1", "how output and truth are compared")
+
+
+@dataclass(frozen=True, slots=True)
+class PairTraining(GeneratorTraining):
+    """`[training]` of pix2pix."""
+
+    discriminator_learning_rate: float = setting(2e-4, "Adam's, for the discriminator", minimum=0)
+    distance_weight: float = setting(100.0, "λ: weight of the distance against the game", minimum=0)
+    adversarial: losses.AdversarialKind = setting("bce", "the game's loss")
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """`[stream]`: how the exported package is called."""
+
+    step: int = setting(8, "frames a call", minimum=1)
+    lookahead: int = setting(8, "frames of future that are heard before a frame is given", minimum=0)
+    phase: Literal["input", "gradient"] = setting("input", "the input's own phase, or one built from the magnitudes")
+    title: str = setting("", "shown in lists; empty: origin to target")
+    weights_licence: str = setting("CC-BY-4.0", "licence of the trained weights")
+    data_licence: str = setting("", "licence of the recordings learnt from; empty: what their index says")
+
+
+def magnitudes(signal: FloatArray, features: SpectrumFeatures) -> FloatArray:
+    """(samples,) → compressed magnitudes (bins, frames), causal frames."""
+    return _compressed(analyse(signal, features), features)
+
+
+def play(
+    signal: FloatArray,
+    features: SpectrumFeatures,
+    phase: Literal["input", "gradient"],
+    network: Callable[[Tensor], Tensor],
+    device: torch.device,
+) -> FloatArray:
+    """A whole signal (samples,) → the same length, aligned; `network` maps (1, 1, bins, frames) to the same shape."""
+    spectrum = analyse(signal, features, flush=True)
+    x = torch.from_numpy(_compressed(spectrum, features))[None, None].to(device)
+    y = network(x)[0, 0].float().cpu().numpy()
+    magnitude = np.zeros(spectrum.shape, np.float32)
+    magnitude[: features.bins] = expand(y, features)
+    phases = streaming_phase(phase, features)
+    frames = zip(magnitude.T, spectrum.T, strict=True)
+    made = np.stack([phases.apply(np.ascontiguousarray(m), s).copy() for m, s in frames], 1)
+    return synthesise(made, features, aligned=True, samples=signal.size)
+
+
+def refuse_too_many_patch_layers(model: PairModel) -> None:
+    """ConfigError when the PatchGAN would have no patch left in the window."""
+    if min(model.bins, model.frames) // 2**model.patch_layers < 3:
+        raise ConfigError(
+            f"model.patch_layers is {model.patch_layers}, which leaves no patch of {model.bins} bins and "
+            f"{model.frames} frames: use fewer layers or a larger window"
+        )
+
+
+def spread(found: list[T], limit: int) -> list[T]:
+    """At most `limit` of `found`, evenly from first to last."""
+    return [found[round(k)] for k in np.linspace(0, len(found) - 1, min(limit, len(found)))]
+
+
+def _compressed(spectrum: npt.NDArray[np.complex64], features: SpectrumFeatures) -> FloatArray:
+    magnitude = np.abs(spectrum[: features.bins]).astype(np.float32)
+    return compress(magnitude, features)
