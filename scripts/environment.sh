@@ -40,6 +40,11 @@ wanted = {
     "libxcb-cursor.so.0": "libxcb-cursor0", "libxcb-icccm.so.4": "libxcb-icccm4", "libxcb-image.so.0": "libxcb-image0",
     "libxcb-keysyms.so.1": "libxcb-keysyms1", "libxcb-randr.so.0": "libxcb-randr0", "libxcb-shape.so.0": "libxcb-shape0",
     "libxcb-render-util.so.0": "libxcb-render-util0", "libxcb-xkb.so.1": "libxcb-xkb1", "libxcb-sync.so.1": "libxcb-sync1",
+    # The browser in which the listening test is tried: Qt's WebEngine.
+    "libnss3.so": "libnss3", "libasound.so.2": "libasound2", "libgbm.so.1": "libgbm1", "libudev.so.1": "libudev1",
+    "libexpat.so.1": "libexpat1", "libXcomposite.so.1": "libxcomposite1", "libXdamage.so.1": "libxdamage1",
+    "libXrandr.so.2": "libxrandr2", "libXtst.so.6": "libxtst6", "libxkbfile.so.1": "libxkbfile1",
+    "libxcb-dri3.so.0": "libxcb-dri3-0",
 }
 for library, package in wanted.items():
     try:
@@ -119,7 +124,7 @@ environment() {
   say "installing Python packages into .venv (the first time takes minutes)"
   local pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check)
   if [ "$purpose" = all ]; then
-    "${pip[@]}" -e '.[train,plugins,dev]'
+    "${pip[@]}" -e '.[train,plugins,listen,dev]'
     # Its own requirements name onnxruntime, which overwrites the onnxruntime-gpu that is there.
     "${pip[@]}" --no-deps 'swift-f0>=0.1.2'
     # Likewise pyaudio, which would have to be built.
