@@ -101,7 +101,7 @@ def convert(
     """
     controls = controls or Controls()
     channels = np.atleast_2d(np.asarray(signal, np.float32))
-    _check(channels, signal.ndim)
+    check_sound(channels, signal.ndim)
     manifest = package.manifest
     takes_pitch = isinstance(manifest.input, PitchLoudnessFeatures)
     told = _Progress(progress, channels.shape[1] / sample_rate)
@@ -127,7 +127,7 @@ def convert(
         dry = channels * np.float32(db_to_gain(controls.input_gain_db))
         made = _balanced(made, channels) if len(made) != len(channels) else made
         if match_loudness:
-            match_db, limited_db = _match_gain_db(made, dry)
+            match_db, limited_db = match_gain_db(made, dry)
             made = made * np.float32(db_to_gain(match_db))
         mixed = made if controls.mix == 1.0 else controls.mix * made + (1.0 - controls.mix) * dry
         made = mixed * np.float32(db_to_gain(controls.output_gain_db))
@@ -161,7 +161,8 @@ def _stripped_before(channels: FloatArray, sample_rate: int, controls: Controls)
     return made
 
 
-def _check(channels: FloatArray, dimensions: int) -> None:
+def check_sound(channels: FloatArray, dimensions: int) -> None:
+    """AudioFileError unless it is one or two channels of at least one finite sample."""
     if dimensions > 2 or len(channels) not in (1, 2):
         raise AudioFileError(
             f"The sound has the shape {' × '.join(map(str, channels.shape))}, but one or two channels are needed; "
@@ -224,7 +225,7 @@ def _player_level_db(row: FloatArray, sample_rate: int, features: PitchLoudnessF
     return min(max(level, low), high)
 
 
-def _match_gain_db(wet: FloatArray, dry: FloatArray) -> tuple[float, float]:
+def match_gain_db(wet: FloatArray, dry: FloatArray) -> tuple[float, float]:
     """The gain for `wet` and how far peaks held it back: no peak above full scale, or above the dry sound's own."""
     wet_rms, dry_rms = _rms(wet), _rms(dry)
     if min(wet_rms, dry_rms) < db_to_gain(_SILENCE_DB):

@@ -22,9 +22,10 @@ from pathlib import Path
 
 from realtime.audio_file import FORMATS, SUFFIXES, AudioFile, read_audio, write_audio
 from realtime.controls import Controls
-from realtime.convert import convert
+from realtime.convert import Conversion, convert
 from realtime.convert_parts import Parts
 from realtime.errors import AudioFileError, ConfigError, RetimbreError
+from realtime.methods import MethodCall, convert_by, open_call
 from realtime.midi.source import SourceSettings, open_source
 from realtime.package import Package
 from realtime.phase import PhaseMethod
@@ -32,6 +33,7 @@ from realtime.plugins.spec import PluginSpec
 
 _POLL_S = 0.1
 MIDI_SUFFIXES = (".mid", ".midi")
+_METHOD_RATE = 44_100  # at which MIDI is played for a method, which has no rate of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,10 @@ class Task:
 class Settings:
     """What is done to every file; crosses to the other processes.
 
-    source: what plays the notes of MIDI files. before, after: plugins around the model.
+    source: what plays the notes of MIDI files. before, after: plugins around the model. method: instead of a package.
     """
 
-    package: Path
+    package: Path | None
     controls: Controls
     match_loudness: bool = True
     learn_level: bool = True
@@ -58,6 +60,7 @@ class Settings:
     source: SourceSettings = field(default_factory=SourceSettings)
     before: tuple[PluginSpec, ...] = ()
     after: tuple[PluginSpec, ...] = ()
+    method: MethodCall | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +115,9 @@ def convert_files(
     """Every task, `jobs` at once, each telling `finished` when it is done; `progress` hears seconds of sound done.
 
     parts: hears of each task that is under way how much of it is done, from 0 to 1. The results come in the order of
-    the tasks. Raises `PackageError` when the package cannot be loaded.
+    the tasks. Raises `PackageError` when the package cannot be loaded, or what opening the method raises.
     """
-    package = Package.load(settings.package)
+    way = _open(settings, Package.load)
     taken: dict[Path, Path] = {}
     todo: list[Task] = []
     results: dict[Task, Result] = {}
@@ -140,19 +143,35 @@ def convert_files(
                 progress(seconds)
                 parts(task, heard.part(0))
 
-            done(_convert_one(task, package, settings, hear))
+            done(_convert_one(task, way, settings, hear))
     else:
         _in_processes(todo, settings, min(jobs, len(todo)), progress, parts, done)
     return [results[task] for task in dict.fromkeys(tasks)]
 
 
-def _convert_one(task: Task, package: Package, settings: Settings, hear: Callable[[float, float], None]) -> Result:
-    """hear: told seconds that are done since it was last told, and how many there are."""
-    try:
-        sound = _read(task.source, settings, package.manifest.sample_rate)
-        length_s = sound.seconds
-        hear(0.0, length_s)
-        made = convert(
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a sound is converted, and the rate at which MIDI is played for it."""
+
+    sample_rate: int
+    convert: Callable[[AudioFile, Callable[[float], None]], Conversion]
+
+
+def _open(settings: Settings, load: Callable[[Path], Package]) -> _Way:
+    """The package or the method of `settings`, ready."""
+    if settings.method is not None:
+        effect = open_call(settings.method)
+        return _Way(
+            _METHOD_RATE,
+            lambda sound, progress: convert_by(
+                effect, sound, settings.controls, match_loudness=settings.match_loudness, progress=progress
+            ),
+        )
+    assert settings.package is not None
+    package = load(settings.package)
+    return _Way(
+        package.manifest.sample_rate,
+        lambda sound, progress: convert(
             sound.signal,
             sound.sample_rate,
             package,
@@ -162,8 +181,18 @@ def _convert_one(task: Task, package: Package, settings: Settings, hear: Callabl
             phase=settings.phase,
             before=settings.before,
             after=settings.after,
-            progress=lambda seconds: hear(seconds, length_s),
-        )
+            progress=progress,
+        ),
+    )
+
+
+def _convert_one(task: Task, way: _Way, settings: Settings, hear: Callable[[float, float], None]) -> Result:
+    """hear: told seconds that are done since it was last told, and how many there are."""
+    try:
+        sound = _read(task.source, settings, way.sample_rate)
+        length_s = sound.seconds
+        hear(0.0, length_s)
+        made = way.convert(sound, lambda seconds: hear(seconds, length_s))
         turned_down_db = write_audio(
             task.destination, made.signal, sound.sample_rate, subtype=sound.subtype, overwrite=settings.overwrite
         )
@@ -247,7 +276,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-_worker: tuple[Package, Settings, Parts]
+_worker: tuple[_Way, Settings, Parts]
 _stopping = False
 
 
@@ -256,7 +285,7 @@ def _start_worker(settings: Settings, shared: Parts) -> None:
     # The parent alone decides what an interrupt means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
-    _worker = Package.read(settings.package), settings, shared
+    _worker = _open(settings, Package.read), settings, shared
 
 
 def _stop(*_: object) -> None:
@@ -269,9 +298,9 @@ def _stop(*_: object) -> None:
 def _work(index: int, task: Task) -> Result:
     if _stopping:  # the pool takes even a SystemExit for the result of one task, and hands out the next
         raise SystemExit(1)
-    package, settings, shared = _worker
+    way, settings, shared = _worker
     shared.begin(index)
-    return _convert_one(task, package, settings, lambda seconds, of: shared.add(index, seconds, of))
+    return _convert_one(task, way, settings, lambda seconds, of: shared.add(index, seconds, of))
 
 
 def _refusal(task: Task, taken: dict[Path, Path], *, overwrite: bool) -> str | None:

@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from realtime.convert_files import Result, Settings, Task
     from realtime.messages import StreamSettings
+    from realtime.methods import MethodCall
 
 
 def register(app: typer.Typer) -> None:
@@ -41,8 +42,13 @@ def convert(
         float | None, typer.Option(help="dBFS that count as forte; left out: the preset's, or found in each file.")
     ] = None,
     control: Annotated[
-        list[str] | None, typer.Option("--set", help="NAME=VALUE of any control (gate_db=-50, …); repeatable.")
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE of any control (gate_db=-50, …), or of the --method; repeatable."),
     ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Not a model but a method that hears whole files: random-cnn (training extra).")
+    ] = None,
+    style: Annotated[Path | None, typer.Option(help="With --method: the sound whose texture is taken.")] = None,
     source: Annotated[
         str | None, typer.Option(help="What plays MIDI files: pluck, if left out, oscillator, FILE.sf2[:PROGRAM].")
     ] = None,
@@ -68,6 +74,7 @@ def convert(
     """Convert sound files with a model, in parallel; the result lies on the input to the sample.
 
     A MIDI file is played by a source first. With a preset a file sounds as the preset does on stage, plugins too.
+    With --method the texture of another sound is put on each file: slow, and never live.
     """
     import os
     import time
@@ -82,9 +89,18 @@ def convert(
     from realtime.package import default_package_name, resolve
 
     tasks = plan(sources, out, format_name)
+    jobs = jobs or os.cpu_count() or 1
+    call = _call(method, style, control or [], min(jobs, len(tasks)))
+    if call is not None:
+        only_models = {
+            "--model": model, "--target": target, "--preset": preset, "--transpose": transpose, "--octave": octave,
+            "--player-level": player_level, "--griffin-lim": griffin_lim or None,
+        }  # fmt: skip
+        _refuse_with_method(call.name, only_models)
+        control = None
     sound = _sound_of(preset, model)
-    package = resolve(sound.model if sound is not None else model or default_package_name())
-    names = [one.name for one in package.manifest.targets]
+    package = None if call else resolve(sound.model if sound is not None else model or default_package_name())
+    names = [] if package is None else [one.name for one in package.manifest.targets]
     said = {
         "mix": mix,
         "output_gain_db": gain,
@@ -96,7 +112,7 @@ def convert(
     changes = {name: value for name, value in said.items() if value is not None} | assignments(control or [])
     source_of_preset = None if sound is None or sound.midi is None else sound.midi.source
     settings = Settings(
-        package.folder,
+        None if package is None else package.folder,
         (Controls() if sound is None else sound.controls).with_changes(**changes),
         match_loudness=sound is None if match_loudness is None else match_loudness,
         learn_level=player_level is None and sound is None,
@@ -105,9 +121,10 @@ def convert(
         source=(source_of_preset or SourceSettings()) if source is None else parse_source(source),
         before=() if sound is None else sound.before,
         after=() if sound is None else sound.after,
+        method=call,
     )
     if as_json:
-        _in_lines(tasks, settings, jobs or os.cpu_count() or 1)
+        _in_lines(tasks, settings, jobs)
         return
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     began = time.perf_counter()
@@ -135,7 +152,7 @@ def convert(
             convert_files(
                 tasks,
                 settings,
-                jobs=jobs or os.cpu_count() or 1,
+                jobs=jobs,
                 progress=lambda seconds: bar.advance(row, seconds),
                 finished=tell,
             )
@@ -150,12 +167,36 @@ def convert(
     for result in failures:
         errors.print(f"retimbre: {result.failure}", style="red", markup=False, soft_wrap=True)
     done = len(finished) - len(failures)
-    summary = f"Converted {done} of {len(finished)} files with the model {package.name}"
+    by = f"the model {package.name}" if package is not None else f"the method {method}"
+    summary = f"Converted {done} of {len(finished)} files with {by}"
     if done:
         summary += f": {seconds:.1f} s of sound in {elapsed:.1f} s, {seconds / elapsed:.1f} × real time"
     console.print(summary + ".", markup=False, soft_wrap=True)
     if failures:
         raise typer.Exit(1)
+
+
+def _call(name: str | None, style: Path | None, values: list[str], jobs: int) -> MethodCall | None:
+    """The method that is asked for; it shares the processors with the other `jobs`."""
+    import os
+
+    from realtime.errors import ConfigError
+
+    if name is None:
+        if style is not None:
+            raise ConfigError(f"The style {style} belongs to a method: add --method random-cnn, or leave it out.")
+        return None
+    from realtime.methods import MethodCall, parse_values
+
+    return MethodCall(name, style, parse_values(name, values), max(1, (os.cpu_count() or 1) // max(1, jobs)))
+
+
+def _refuse_with_method(name: str, said: dict[str, Any]) -> None:
+    from realtime.errors import ConfigError
+
+    wrong = [option for option, value in said.items() if value is not None]
+    if wrong:
+        raise ConfigError(f"The method {name} is no model, and {', '.join(wrong)} speaks to one: leave it out.")
 
 
 def _sound_of(preset: str | None, model: str | None) -> StreamSettings | None:
