@@ -9,6 +9,7 @@ Files are mono and lie below the index. A slice is read from disk when it is ask
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +63,7 @@ class PairedIndex:
             files = pair["files"]
             if pair["split"] in splits and origin in files and target in files:
                 a, b = path.parent / files[origin], path.parent / files[target]
-                splits[pair["split"]].append(Pair(str(pair["id"]), a, b, _common_length(a, b, rate)))
+                splits[pair["split"]].append(Pair(str(pair["id"]), a, b, common_length([a, b], rate)))
         for split, found in splits.items():
             if not found:
                 raise DataError(f"{path} has no pair of {origin} and {target} in its {split} split: prepare more pairs")
@@ -79,14 +80,15 @@ def read_slice(path: Path, start: int, samples: int) -> FloatArray:
             file.seek(min(start, file.frames))
             data = file.read(samples, dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:
-        raise DataError(f"{path} cannot be read ({error}): run `retimbre prepare paired` again") from error
+        raise DataError(f"{path} cannot be read ({error}): run `retimbre prepare` again") from error
     out[: len(data)] = data[:, 0]
     return out
 
 
-def _common_length(a: Path, b: Path, rate: int) -> int:
+def common_length(paths: Sequence[Path], rate: int) -> int:
+    """Samples of the shortest file; DataError when one cannot be read or is not at `rate`."""
     lengths: list[int] = []
-    for path in (a, b):
+    for path in paths:
         try:
             info = soundfile.info(str(path))
         except (OSError, soundfile.LibsndfileError) as error:
