@@ -23,7 +23,7 @@ FloatArray = NDArray[np.float32]
 
 KEYS = "soak-keys"
 """The engine's MIDI port."""
-_START_S = 20.0
+_START_S = 60.0
 _STATUSES = (0x80, 0x90, 0xB0, 0xC0, 0xE0, 0xF0, 0x00)
 _MOST_NOTES, _ALL_SOUND_OFF = 40, 120
 _OUTPUT_PORT = "_1"  # the second: the engine is told to play there

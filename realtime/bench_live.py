@@ -36,7 +36,7 @@ from realtime.host import Host, StreamSettings
 from realtime.scheduling import lock_memory, make_real_time, real_time
 
 _SETTLING_S = 3.0
-_START_S = 15.0
+_START_S = 60.0
 _REPORT_EVERY_S = 0.5
 _LOOK_EVERY_S = 0.01
 _WATCH_PRIORITY = 60  # before JACK's server and clients, which stand at 5 to 20

@@ -88,7 +88,8 @@ def test_a_take_that_the_disk_ends_is_over_in_the_app(bridge: Bridge, qtbot: QtB
     with qtbot.waitSignal(bridge.take_finished) as finished:
         resource.prlimit(number, resource.RLIMIT_FSIZE, (200_000, 200_000))  # as full as a disk
     assert finished.args[0] == first and soundfile.info(first).frames > 0
-    assert bridge.state.recording is None and bridge.state.power == "on"
+    qtbot.waitUntil(lambda: bridge.state.recording is None)
+    assert bridge.state.power == "on"
     assert [(notice.place, notice.severity) for notice in notices] == [("play", "warning")]
     assert "make room" in notices[0].text
 
