@@ -21,6 +21,7 @@ import difflib
 import math
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -112,6 +113,17 @@ def _portaudio() -> Any:
             "`apt install libportaudio2`)."
         ) from None
     return sounddevice
+
+
+def leave_servers(patience_s: float = 1.0) -> None:
+    """Take leave of sound servers before a process ends: else they find a dead client, and may wait for it.
+
+    It waits no longer than `patience_s`, because a server that is dead itself never answers.
+    """
+    if (sounddevice := sys.modules.get("sounddevice")) is not None:
+        leaving = threading.Thread(target=sounddevice._terminate, name="leave", daemon=True)  # noqa: SLF001  (no public name)
+        leaving.start()
+        leaving.join(patience_s)
 
 
 def list_devices(*, refresh: bool = False) -> list[Device]:

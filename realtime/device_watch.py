@@ -4,8 +4,8 @@
 
 PortAudio must never be opened in the app's process: its calls hang for ever when a sound server dies. The child is
 started by the first `ask`, sleeps between two of them, ends with the app, and is killed when it does not answer within
-5 s; then another is started. No method waits. A device that an engine holds may be missing from the list where the
-system lets only one program have it (ALSA): who shows the list adds what runs. Any one thread.
+5 s; then another is started. No method but `close` waits. A device that an engine holds may be missing from the list
+where the system lets only one program have it (ALSA): who shows the list adds what runs. Any one thread.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from realtime.errors import DeviceError, RetimbreError
 from realtime.family import end_with_parent
 
 ANSWER_S = 5.0
+LEAVE_S = 1.0
 START_S = 20.0  # until a child can be asked: it imports numpy first, perhaps from a slow disk
 
 _HUNG = (
@@ -107,8 +108,11 @@ class DeviceWatch:
         return None if self._process is None else self._process.pid
 
     def close(self) -> None:
-        """End the child."""
+        """End the child: it takes leave of the sound servers itself, and is killed when that takes too long."""
         self._asked_s, self._again = None, False
+        if self._pipe is not None and self._process is not None:
+            self._pipe.close()  # nobody asks any more: it ends
+            self._process.join(LEAVE_S)
         self._kill()
 
     def _start(self) -> None:
@@ -140,6 +144,7 @@ def _run(pipe: Connection, look: Callable[[], Hardware]) -> None:
         while True:
             pipe.recv_bytes()
             pipe.send(look())
+    audio_io.leave_servers(LEAVE_S / 2)
 
 
 def list_hardware() -> Hardware:

@@ -28,6 +28,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from realtime import meters
+from realtime.audio_io import leave_servers
 from realtime.errors import EngineError, RetimbreError
 from realtime.feedback import WINDOW_S, HowlGuard
 from realtime.file_deck import FileDeck
@@ -410,6 +411,7 @@ def run(connection: Connection, memory: Any) -> None:
     last_resort.daemon = True
     last_resort.start()
     engine.close()
+    leave_servers()
     # Leaving through the interpreter's end would let PortAudio's exit handler hang on a dead server.
     os._exit(0)
 

@@ -123,6 +123,19 @@ def test_a_child_that_dies_is_told_and_replaced() -> None:
         watch.close()
 
 
+def test_a_child_that_is_closed_takes_leave_of_the_server(jack_server: Callable[..., Any], tmp_path: Path) -> None:
+    """A JACK server that waits for its clients does not lose one without a word when the list of devices is closed."""
+    server = jack_server(period=256, sample_rate=48000)
+    watch = DeviceWatch()
+    watch.ask()
+    answer(watch)
+    child = watch._process
+    watch.close()
+    assert child.exitcode == 0
+    said = (tmp_path / f"{server.name}.log").read_text()
+    assert "Broken pipe" not in said and "Connection reset" not in said
+
+
 def test_what_is_asked_meanwhile_is_answered_afterwards(watch: DeviceWatch) -> None:
     """Two questions at once have two answers, because something may have been plugged in between."""
     watch.ask()
