@@ -90,7 +90,7 @@ def words_of(widget: QWidget) -> str:
 
 
 def where(name: str) -> dict[str, Any] | None:
-    """The place of what has this name: in an open list, what can be clicked, texts, any list; what is off comes last."""
+    """The place of what has this name: in an open list, what can be clicked, texts, any list; what is off is last."""
     popup = QApplication.activePopupWidget()
     if popup is not None:
         return item([one for one in popup.findChildren(QAbstractItemView) if one.isVisible()], name)
