@@ -24,7 +24,8 @@ import soxr
 from realtime.errors import ConfigError, DataError
 from trainer.prepare_work import write_json
 from trainer.recording_checks import Fault, FloatArray, Limits, refusal, remarks
-from trainer.recordings import INDEX_FORMAT, SOUND_FILES, Refusal, read_sound, write_sound
+from trainer.recording_files import SOUND_FILES, read_sound, write_sound
+from trainer.recordings import INDEX_FORMAT, Refusal
 from trainer.splits import by_hash
 
 PEAK = 10 ** (-1 / 20)

@@ -1,18 +1,23 @@
 """Slices of prepared recordings, balanced over domains; a batch is a pure function of (seed, step, items).
 
-    index.json of `retimbre prepare recordings` -> Recordings -> Slices.batch(step, items) -> tensors
+    index.json of `retimbre prepare NAME` -> Recordings -> Slices.batch(step, items)   -> samples, domain
+                                                        -> Unpaired.batch(step, items) -> a, b
 
 Pure functions make resuming bit-equal and let several processes share a batch: each asks for its own items. In one
-step the domains take turns in an order drawn anew, so that no domain is heard more than another and unpaired domains
-are never paired by accident. (Aligned pairs are read by `trainer.pairs`.)
+step the domains take turns in an order drawn anew, so that no domain is heard more than another; two unpaired domains
+are zipped item by item, each drawn by itself and anew in every step, so that no accidental pairing can be learnt.
+(Aligned pairs are read by `trainer.pairs`.)
+
+Memory does not grow with the data: short recordings are kept up to KEPT_BYTES, of longer ones the slice is read.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +25,12 @@ import soundfile
 import torch
 
 from realtime.errors import DataError
+from trainer.augment import Augmentation
+from trainer.pairs import read_slice
 from trainer.recording_checks import FloatArray
 
-Augment = Callable[[FloatArray, int, np.random.Generator], FloatArray]
+KEPT_BYTES = 1 << 30
+LONGEST_KEPT_BYTES = 8 << 20  # 44 s at 48 kHz; a slice of a longer one costs a seek
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +89,38 @@ class Recordings:
         return found
 
 
-@lru_cache(maxsize=4096)
+class Kept:
+    """Decoded recordings, the most recently heard first, as many as fit into `room` bytes; for several threads."""
+
+    def __init__(self, room: int = KEPT_BYTES) -> None:
+        self._room, self._signals, self._lock = room, OrderedDict[Path, FloatArray](), threading.Lock()
+        self.bytes = 0
+
+    def read(self, path: Path) -> FloatArray:
+        """The samples (samples,) of a prepared file, read-only."""
+        with self._lock:
+            if path in self._signals:
+                self._signals.move_to_end(path)
+                return self._signals[path]
+        signal = _decoded(path)
+        with self._lock:
+            if path not in self._signals:
+                self._signals[path] = signal
+                self.bytes += signal.nbytes
+            while self.bytes > self._room and len(self._signals) > 1:
+                self.bytes -= self._signals.popitem(last=False)[1].nbytes
+        return signal
+
+
+_kept = Kept()
+
+
 def read_recording(path: Path) -> FloatArray:
-    """The samples (samples,) of a prepared file, kept in memory: decoding FLAC costs more than a training slice."""
+    """The samples (samples,) of a prepared file, kept while there is room: decoding costs more than a slice."""
+    return _kept.read(path)
+
+
+def _decoded(path: Path) -> FloatArray:
     try:
         samples, _ = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
@@ -94,7 +131,12 @@ def read_recording(path: Path) -> FloatArray:
 
 
 class Slices:
-    """Fixed-length slices of one split, each domain as often as any other, long recordings more often than short."""
+    """Fixed-length slices of one split, each domain as often as any other, long recordings more often than short.
+
+    With `augmentation` a batch also has what was drawn for it, `augment`, and its samples are longer by
+    `augmentation.reach`: `augmentation(batch["samples"], batch["augment"], sample_rate, length)` on the training device
+    makes the slices.
+    """
 
     def __init__(
         self,
@@ -104,35 +146,76 @@ class Slices:
         *,
         split: str = "train",
         seed: int = 0,
-        augment: Augment | None = None,
+        augmentation: Augmentation | None = None,
     ) -> None:
-        self.sample_rate, self.length, self.seed, self.augment = recordings.sample_rate, length, seed, augment
+        self.sample_rate, self.seed, self.augmentation = recordings.sample_rate, seed, augmentation
+        self.length = length if augmentation is None else augmentation.source_length(length)
         self.domains = tuple(domains)
         self.rows = [recordings.of(domain, split) for domain in domains]
-        self._chances = []
+        self._chances = []  # of the rows of each domain, summed up
         for rows in self.rows:
-            seconds = np.array([row.seconds for row in rows])
-            self._chances.append(seconds / seconds.sum())
+            seconds = np.cumsum([row.seconds for row in rows])
+            self._chances.append(seconds / seconds[-1])
 
     def item(self, step: int, item: int) -> tuple[FloatArray, int, Recording, int]:
         """Samples (length,), the domain's number, the recording, and where in it the slice begins."""
         order = np.random.default_rng([self.seed, step, 0]).permutation(len(self.domains))
         domain = int(order[item % len(order)])
         rng = np.random.default_rng([self.seed, step, 1, item])
-        row = self.rows[domain][int(rng.choice(len(self.rows[domain]), p=self._chances[domain]))]
-        signal = read_recording(row.path)
-        start = int(rng.integers(max(1, len(signal) - self.length + 1)))
-        samples = np.zeros(self.length, dtype=np.float32)
-        part = signal[start : start + self.length]
-        samples[: len(part)] = part
-        if self.augment is not None:
-            samples = self.augment(samples, self.sample_rate, rng)
+        samples, row, start = self.draw(domain, rng)
         return samples, domain, row, start
 
+    def draw(self, domain: int, rng: np.random.Generator) -> tuple[FloatArray, Recording, int]:
+        """Samples (length,) of the domain of this number, the recording, and where in it the slice begins."""
+        row = self.rows[domain][int(np.searchsorted(self._chances[domain], rng.random(), side="right"))]
+        frames = round(row.seconds * self.sample_rate)
+        start = int(rng.integers(max(1, frames - self.length + 1)))
+        if frames * 4 > LONGEST_KEPT_BYTES:
+            return read_slice(row.path, start, self.length), row, start
+        samples = np.zeros(self.length, dtype=np.float32)
+        part = read_recording(row.path)[start : start + self.length]
+        samples[: len(part)] = part
+        return samples, row, start
+
     def batch(self, step: int, items: Iterable[int]) -> dict[str, torch.Tensor]:
-        """`samples` (items, 1, length) float32 and `domain` (items,) int64."""
-        drawn = [self.item(step, item) for item in items]
-        return {
+        """`samples` (items, 1, length) float32, `domain` (items,) int64, and `augment` (items, settings) if asked."""
+        numbers = list(items)
+        drawn = [self.item(step, item) for item in numbers]
+        batch = {
             "samples": torch.from_numpy(np.stack([samples for samples, *_ in drawn]))[:, None],
             "domain": torch.tensor([domain for _, domain, *_ in drawn], dtype=torch.int64),
         }
+        if self.augmentation is not None:
+            batch["augment"] = self.augmentation.draw(self.seed, step, numbers)
+        return batch
+
+
+class Unpaired:
+    """Two domains zipped on the fly: each item has one slice of both, drawn independently and anew in every step."""
+
+    def __init__(
+        self,
+        recordings: Recordings,
+        a: str,
+        b: str,
+        length: int,
+        *,
+        split: str = "train",
+        seed: int = 0,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        self.slices = Slices(recordings, (a, b), length, split=split, seed=seed, augmentation=augmentation)
+
+    def batch(self, step: int, items: Iterable[int]) -> dict[str, torch.Tensor]:
+        """`a` and `b` (items, 1, length) float32; with an augmentation also `augment_a` and `augment_b`."""
+        numbers, batch = list(items), dict[str, torch.Tensor]()
+        for side, name in enumerate("ab"):
+            drawn = [
+                self.slices.draw(side, np.random.default_rng([self.slices.seed, step, 2 + side, item]))[0]
+                for item in numbers
+            ]
+            batch[name] = torch.from_numpy(np.stack(drawn))[:, None]
+            if self.slices.augmentation is not None:
+                # each side hears another room: what both share would be a pairing
+                batch[f"augment_{name}"] = self.slices.augmentation.draw(self.slices.seed + 1 + side, step, numbers)
+        return batch

@@ -1,7 +1,7 @@
 """Two seconds of one instrument as nobody recorded it: so that a classifier learns the instrument, not the take.
 
     recordings of one class ─▶ a source ─▶ a phrase, or its single notes as a melody (transposed at most 2–3 semitones,
-    legato or attacked, vibrato, swells, double stops, chords) ─▶ another room, equaliser, bandwidth, noise, level
+    legato or attacked, vibrato, swells, double stops, chords) ─▶ `trainer.augment`: room, equaliser, bandwidth, noise
 
 Sources are drawn first and recordings within a source second, so that a large source cannot speak for its class. A
 class with one source leans on the augmentation. All at 24 kHz mono; every function is a function of its generator.
@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 import soundfile
 import soxr
+import torch
 from numpy.typing import NDArray
 
 from realtime.errors import DataError
+from trainer.augment import Augmentation
 from trainer.judge import SAMPLE_RATE, class_of
 
 Audio = NDArray[np.float32]
@@ -29,6 +31,10 @@ BOWED = frozenset({"violin", "cello"})
 FADE_S = 0.025
 SOUNDFONTS = ("/fluidr3", "/musescore")
 SOUNDFONT_SHARE = 0.35
+COLOUR = Augmentation(
+    tilt_db=1.5, bells_db=4.0, bandwidth=0.4, room=0.75, room_seconds=(0.15, 3.0), room_db=(-20.0, 3.0), drive=0.15,
+    noise=0.7,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,41 +167,10 @@ def melody(notes: Sequence[Sound], name: str, samples: int, rng: np.random.Gener
 
 
 def colour(audio: Audio, rng: np.random.Generator) -> Audio:
-    """The same playing in another room, through another microphone, with noise: level, equaliser, bandwidth, echo."""
-    n = len(audio)
-    size = 1 << int(np.ceil(np.log2(n + SAMPLE_RATE)))
-    frequency = np.fft.rfftfreq(size, 1.0 / SAMPLE_RATE)
-    octaves = np.log2(np.maximum(frequency, 30.0) / 1000.0)
-    gain_db = rng.normal(0.0, 1.5) * octaves
-    for _ in range(4):
-        gain_db = gain_db + rng.normal(0.0, 4.0) * np.exp(
-            -(((octaves - rng.uniform(-3.0, 3.3)) / rng.uniform(0.3, 1.2)) ** 2)
-        )
-    if rng.random() < 0.4:
-        gain_db = gain_db - 24.0 * np.maximum(0.0, octaves - np.log2(rng.uniform(3.5, 10.0)))
-    if rng.random() < 0.4:
-        gain_db = gain_db - 18.0 * np.maximum(0.0, np.log2(rng.uniform(0.05, 0.25)) - octaves)
-    spectrum = np.fft.rfft(audio, size) * 10.0 ** (gain_db / 20.0)
-    if rng.random() < 0.75:
-        decay_s, length = float(np.exp(rng.uniform(np.log(0.15), np.log(3.0)))), SAMPLE_RATE
-        tail = rng.standard_normal(length) * np.exp(-6.9 * np.arange(length) / SAMPLE_RATE / decay_s)
-        tail[: int(rng.uniform(0.0, 0.03) * SAMPLE_RATE)] = 0.0
-        tail *= 10.0 ** (rng.uniform(-20.0, 3.0) / 20.0) / np.sqrt(np.sum(tail**2))
-        tail[0] += 1.0
-        spectrum *= np.fft.rfft(tail, size)
-    wet = np.fft.irfft(spectrum, size)[:n]
-    wet *= 1.0 / max(1e-6, float(np.abs(wet).max()))
-    if rng.random() < 0.15:
-        wet = np.tanh(wet * rng.uniform(0.5, 2.5))
-    if rng.random() < 0.7:
-        noise = np.fft.irfft(
-            np.fft.rfft(rng.standard_normal(n))
-            * np.maximum(np.fft.rfftfreq(n, 1.0 / SAMPLE_RATE), 40.0) ** -rng.uniform(0, 1),
-            n,
-        )
-        noise *= np.sqrt(np.mean(wet**2)) / max(1e-12, float(np.sqrt(np.mean(noise**2))))
-        wet = wet + noise * 10.0 ** (-rng.uniform(18.0, 60.0) / 20.0)
-    return wet.astype(np.float32)
+    """The same playing in another room, through another microphone, with noise (`COLOUR`); its peak is 1."""
+    plan = torch.from_numpy(COLOUR.plan(rng))[None]
+    wet = COLOUR(torch.from_numpy(np.ascontiguousarray(audio))[None, None], plan, SAMPLE_RATE)[0, 0].numpy()
+    return np.asarray(wet / max(1e-6, float(np.abs(wet).max())), np.float32)
 
 
 def _warped(audio: Audio, speed: NDArray[np.float64]) -> Audio:

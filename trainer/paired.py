@@ -23,7 +23,8 @@ import numpy as np
 from realtime.errors import ConfigError, DataError
 from trainer.midi_score import ScoreNote, bind_legato, read_score, vary
 from trainer.prepare_work import map_processes, read_progress, write_json, write_progress
-from trainer.recordings import INDEX_FORMAT, Refusal, SplitSettings, read_metadata, write_sound
+from trainer.recording_files import write_sound
+from trainer.recordings import INDEX_FORMAT, Refusal, SplitSettings, read_metadata
 from trainer.sampler import Instrument, SingleNote, find_notes, fingerprint, fit_range, render
 from trainer.soundfont import is_soundfont, render_notes
 from trainer.splits import LEAVE, by_hash, by_rules, check_fractions, unit_hash

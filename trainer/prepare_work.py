@@ -9,29 +9,48 @@ import json
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+_AHEAD = 4  # jobs handed to the pool for each process: none is ever idle
+
 
 def map_processes(
-    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], workers: int
+    function: Callable[..., Any], jobs: Iterable[tuple[Any, ...]], workers: int
 ) -> Iterator[tuple[int, Any]]:
-    """(job number, result) as they finish, in `workers` processes; here when one is enough."""
-    if workers <= 1 or len(jobs) <= 1:
-        yield from ((number, function(*job)) for number, job in enumerate(jobs))
+    """(job number, result) as they finish, in `workers` processes; here when one is enough.
+
+    Jobs are drawn when there is room for them: a hundred thousand of them need no more memory than a few.
+    """
+    waiting = enumerate(jobs)
+    first = list(islice(waiting, 2))
+    if workers <= 1 or len(first) <= 1:
+        yield from ((number, function(*job)) for number, job in chain(first, waiting))
         return
     # spawn: a forked child would inherit the locks of whatever threads the caller runs
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
-        futures = {pool.submit(function, *job): number for number, job in enumerate(jobs)}
+        running: dict[Future[Any], int] = {}
         try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
+            for number, job in chain(first, waiting):
+                running[pool.submit(function, *job)] = number
+                if len(running) >= _AHEAD * workers:
+                    yield from _finished(running)
+            while running:
+                yield from _finished(running)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _finished(running: dict[Future[Any], int]) -> Iterator[tuple[int, Any]]:
+    """Wait for at least one of `running`, and hand out and forget those that are done."""
+    done, _ = wait(running, return_when=FIRST_COMPLETED)
+    for future in done:
+        yield running.pop(future), future.result()
 
 
 def _end_with_parent() -> None:

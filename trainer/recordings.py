@@ -14,22 +14,21 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import soxr
 
 from realtime.errors import ConfigError, DataError
 from trainer.prepare_work import map_processes, read_progress, write_json, write_progress
 from trainer.recording_checks import Fault, FloatArray, Limits, frame_levels_db, refusal, remarks, sounding_level_db
+from trainer.recording_files import SOUND_FILES, content_hash, read_sound, write_sound
 from trainer.splits import LEAVE, SPLITS, SplitRule, by_hash, by_rules, check_fractions
 
-SOUND_FILES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".w64", ".caf", ".au"})
 INDEX_FORMAT = 1
 
 
@@ -39,6 +38,7 @@ class RecordingSettings:
 
     sample_rate: int = 48000
     level_db: float | None = -20.0  # None: leave levels as they are
+    lufs: float | None = None  # a loudness after BS.1770 in place of that level
     peak_db: float = -1.0  # the gain never lifts a peak above this
     subtype: str = "PCM_24"
     limits: Limits = field(default_factory=Limits)
@@ -57,7 +57,10 @@ class SplitSettings:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One file to be prepared. `output` is relative to OUT, `name` to the root's parent (unique)."""
+    """One recording to be prepared: a file, a span of one, or several mixed.
+
+    `output` is relative to OUT, `name` to the root's parent (unique).
+    """
 
     path: Path
     name: str
@@ -67,6 +70,9 @@ class Found:
     source: str
     midi: float | None
     licence: str
+    start_s: float = 0.0
+    stop_s: float | None = None  # None: to the end
+    mixed_with: tuple[Path, ...] = ()  # files that sound together with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,36 +174,52 @@ def _number(text: str, root: Path, inside: Path) -> float | None:
         ) from None
 
 
-def work_key(path: Path, settings: RecordingSettings) -> str:
-    """Hash of a file's bytes and of the settings: equal keys mean equal output."""
-    digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode())
-    with path.open("rb") as handle:
-        while chunk := handle.read(1 << 20):
-            digest.update(chunk)
+def work_key(item: Found, settings: RecordingSettings) -> str:
+    """Hash of the files' bytes, the span and the settings: equal keys mean equal output."""
+    told = {name: value for name, value in asdict(settings).items() if name != "lufs" or value is not None}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for path in (item.path, *item.mixed_with):
+        digest.update(content_hash(path).encode())
+    if item.stop_s is not None:
+        digest.update(f"{item.start_s:.6f}-{item.stop_s:.6f}".encode())
     return digest.hexdigest()
 
 
-def read_sound(path: Path) -> tuple[FloatArray, int]:
-    """Samples (samples, channels) float32 and rate; DataError for what libsndfile cannot read."""
+def read_mono(item: Found, limits: Limits) -> tuple[FloatArray, int, FloatArray, Fault | None]:
+    """Mono (samples,) of one item with its files mixed, the rate, the first file's channels, and what makes it unfit.
+
+    Files that are mixed (a solo and what accompanies it) begin together; the shorter is followed by silence.
+    """
+    samples, sample_rate = read_sound(item.path, item.start_s, item.stop_s)
+    unfit = refusal(samples, sample_rate, limits)
+    mono = samples.mean(axis=1)
+    for path in item.mixed_with:
+        other, rate = read_sound(path, item.start_s, item.stop_s)
+        if rate != sample_rate:
+            raise DataError(f"is at {sample_rate} Hz and {path.name} beside it at {rate} Hz: export both at one rate")
+        unfit = unfit or refusal(other, rate, limits)
+        longer, shorter = sorted((mono, other.mean(axis=1)), key=len, reverse=True)
+        mono = longer.copy()
+        mono[: len(shorter)] += shorter
+    return mono, sample_rate, samples, unfit
+
+
+def loudness_lufs(signal: FloatArray, sample_rate: int) -> float:
+    """Integrated loudness of mono (samples,) after ITU-R BS.1770-4 (pyloudnorm); ConfigError when that is missing."""
     try:
-        samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-        raise DataError(f"cannot be read as sound ({str(error).rstrip('.')}): export it as wav or flac") from error
-    return samples, int(sample_rate)
-
-
-def write_sound(path: Path, signal: FloatArray, sample_rate: int, subtype: str) -> None:
-    """Write FLAC beside `path` and rename, so that a stopped run leaves nothing half-written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    soundfile.write(beside, signal, sample_rate, format="FLAC", subtype=subtype)
-    beside.replace(path)
+        pyloudnorm: Any = import_module("pyloudnorm")  # without types
+    except ImportError as error:
+        raise ConfigError(
+            "pyloudnorm is not installed and loudness in LUFS needs it: `pip install pyloudnorm`."
+        ) from error
+    block_s = min(0.4, len(signal) / sample_rate)  # the standard's block, or all of what is shorter
+    return float(pyloudnorm.Meter(sample_rate, block_size=block_s).integrated_loudness(signal.astype(np.float64)))
 
 
 def prepare_one(item: Found, out: Path, settings: RecordingSettings, done: dict[str, Any] | None) -> dict[str, Any]:
     """One file to its index entry (with `key`), or {"refused": reason}. `done` is the entry of an earlier run."""
     try:
-        key = work_key(item.path, settings)
+        key = work_key(item, settings)
     except OSError as error:
         return {"refused": f"cannot be read ({error.strerror}): check its rights", "kept": False}
     described = {
@@ -212,13 +234,11 @@ def prepare_one(item: Found, out: Path, settings: RecordingSettings, done: dict[
             "faults": done.get("faults", []),
         }
     try:
-        samples, sample_rate = read_sound(item.path)
+        mono, sample_rate, samples, unfit = read_mono(item, settings.limits)
     except DataError as error:
         return {"refused": str(error), "kept": False}
-    unfit = refusal(samples, sample_rate, settings.limits)
     if unfit is not None:
         return {"refused": unfit.reason, "kept": False, "faults": [unfit]}
-    mono = samples.mean(axis=1)
     if sample_rate != settings.sample_rate:
         mono = soxr.resample(mono, sample_rate, settings.sample_rate, quality="VHQ")
     level_db = sounding_level_db(mono, settings.sample_rate)
@@ -227,7 +247,11 @@ def prepare_one(item: Found, out: Path, settings: RecordingSettings, done: dict[
     if frame_levels_db(mono, settings.sample_rate).max() < settings.limits.silence_db:
         return {"refused": "is silent once its channels are mixed: export one of them", "kept": False}
     ceiling_db = settings.peak_db - 20 * float(np.log10(peak))
-    gain_db = min(0.0 if settings.level_db is None else settings.level_db - level_db, ceiling_db)
+    wanted_db = 0.0 if settings.level_db is None else settings.level_db - level_db
+    if settings.lufs is not None:
+        measured = loudness_lufs(mono, settings.sample_rate)
+        wanted_db = settings.lufs - measured if np.isfinite(measured) else wanted_db  # all of it under BS.1770's gate
+    gain_db = min(wanted_db, ceiling_db)
     signal = np.asarray(mono * 10 ** (gain_db / 20), dtype=np.float32)
     write_sound(out / item.output, signal, settings.sample_rate, settings.subtype)
     return {
@@ -252,7 +276,7 @@ def prepare_recordings(
     out.mkdir(parents=True, exist_ok=True)
     earlier = read_progress(out)
     results: list[dict[str, Any]] = [{}] * len(found)
-    jobs = [(item, out, settings, earlier.get(item.output)) for item in found]
+    jobs = ((item, out, settings, earlier.get(item.output)) for item in found)
     with (out / "progress.jsonl").open("a", encoding="utf-8") as log:
         for count, (number, result) in enumerate(map_processes(prepare_one, jobs, workers), start=1):
             results[number] = result

@@ -24,7 +24,7 @@ import soxr
 from realtime.errors import DataError
 from trainer.midi_score import ScoreNote
 from trainer.recording_checks import FloatArray, frame_levels_db, sounding_level_db
-from trainer.recordings import SOUND_FILES, read_sound
+from trainer.recording_files import SOUND_FILES, read_sound
 
 NSYNTH_NAME = re.compile(r"^(?P<source>.+)-(?P<midi>\d{3})-(?P<velocity>\d{3})$")
 OWN_NAME = re.compile(r"^(?P<midi>\d{1,3})_(?P<source>[^_]+)(?:_(?P<dynamic>[a-z]+))?")

@@ -15,7 +15,7 @@ import numpy as np
 from realtime.errors import ConfigError, DataError
 from trainer.prepare_work import write_json
 from trainer.recording_checks import FloatArray
-from trainer.recordings import write_sound
+from trainer.recording_files import write_sound
 
 VELOCITIES = (25, 50, 75, 100, 127)  # NSynth's five
 PITCHES = range(21, 109)  # and its keys

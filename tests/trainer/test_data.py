@@ -10,8 +10,9 @@ import soundfile
 import torch
 
 from realtime.errors import DataError
-from trainer import augment
-from trainer.data import Recordings, Slices
+from trainer import data
+from trainer.augment import Augmentation
+from trainer.data import Kept, Recording, Recordings, Slices, Unpaired
 
 RATE = 16000
 
@@ -82,52 +83,60 @@ def test_missing_domains_splits_and_indexes_are_told(recordings: Recordings, tmp
         Recordings.read(tmp_path / "index.json")
 
 
-def sine(hz: float = 440.0, seconds: float = 2.0) -> np.ndarray[Any, np.dtype[np.float32]]:
-    return (0.3 * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+def test_a_long_recording_is_read_by_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is too long to be kept is read where the slice lies, and is the same sound as the whole."""
+    ramp = np.linspace(-0.5, 0.5, 40 * RATE, dtype=np.float32)
+    soundfile.write(tmp_path / "long.flac", ramp, RATE, subtype="PCM_16")
+    row = Recording(tmp_path / "long.flac", "sea", "train", "s", 40.0, -20.0, 0.0, None, "")
+    whole = Slices(Recordings(RATE, (row,)), ("sea",), RATE).item(3, 0)
+    monkeypatch.setattr(data, "LONGEST_KEPT_BYTES", 1 << 20)
+    monkeypatch.setattr(data, "read_recording", lambda _path: pytest.fail("the whole file was decoded"))
+    part = Slices(Recordings(RATE, (row,)), ("sea",), RATE).item(3, 0)
+    assert np.array_equal(part[0], whole[0]) and part[0] == pytest.approx(ramp[part[3] : part[3] + RATE], abs=1e-4)
 
 
-def test_the_shifted_interval_lies_in_the_middle_and_rises_at_most_a_semitone() -> None:
-    """Outside 25 to 75 % nothing changes; inside the pitch rises by 0 to 1 semitone; the input is left alone."""
-    sound, changed = sine(), 0
-    kept = sound.copy()
-    for seed in range(6):
-        out = augment.shift_interval(sound, RATE, np.random.default_rng(seed))
-        assert np.array_equal(sound, kept) and len(out) == len(sound)
-        moved = np.flatnonzero(out != sound)
-        if len(moved) < 4096:
-            continue
-        changed += 1
-        assert 0.25 * len(sound) <= moved[0] and moved[-1] <= 0.75 * len(sound)
-        part = out[moved[0] + 1000 : moved[-1] - 1000]
-        peak = np.argmax(np.abs(np.fft.rfft(part * np.hanning(len(part)), 1 << 18))) * RATE / (1 << 18)
-        assert -0.05 < 12 * np.log2(peak / 440) < 1.05
-    assert changed >= 3
+def test_kept_recordings_never_need_more_than_their_room(recordings: Recordings) -> None:
+    """However many recordings are heard, at most `room` bytes are kept, and what was heard last is still there."""
+    kept = Kept(room=300_000)  # two of the harp's two seconds
+    harps = [row.path for row in recordings.rows if row.domain == "harp"]
+    for path in harps * 2:
+        last = kept.read(path)
+        assert kept.bytes <= 300_000
+    assert kept.read(harps[-1]) is last and kept.read(harps[0]) is not last
 
 
-@pytest.mark.parametrize("name", ["shift_interval", "equalise", "reverberate", "echo"])
-def test_augmentations_are_functions_of_their_generator(name: str) -> None:
-    """The same generator gives the same sound, another seed another, length and type are kept, nothing is broken."""
-    function = getattr(augment, name)
-    one, same, other = (function(sine(), RATE, np.random.default_rng(seed)) for seed in (5, 5, 6))
-    assert np.array_equal(one, same) and not np.array_equal(one, other)
-    assert one.shape == sine().shape and one.dtype == np.float32 and np.isfinite(one).all()
+def test_unpaired_domains_are_zipped_anew_in_every_step(recordings: Recordings) -> None:
+    """Side a is always one domain and side b the other; which recordings meet, and where, follows no rule."""
+    pairs = Unpaired(recordings, "flute", "harp", RATE // 2)
+    batch = pairs.batch(5, range(6))
+    assert batch["a"].shape == batch["b"].shape == (6, 1, RATE // 2)
+    assert torch.allclose(batch["a"].amax(dim=2), torch.tensor(0.1), atol=1e-3)
+    assert torch.allclose(batch["b"].amax(dim=2), torch.tensor(0.3), atol=1e-3)
+    assert torch.equal(batch["a"][4:], pairs.batch(5, range(4, 6))["a"])
 
 
-def test_transposition_moves_pitch_and_gain_never_clips() -> None:
-    """Seven semitones up are a ratio of 1.498; no gain takes a slice over full scale; silence stays silence."""
-    up = augment.transpose(sine(), 7.0)
-    peak = np.argmax(np.abs(np.fft.rfft(up[:RATE], 1 << 18))) * RATE / (1 << 18)
-    assert peak == pytest.approx(440 * 2 ** (7 / 12), rel=1e-3) and len(up) == len(sine())
-    assert len(augment.transpose(sine(), -7.0)) == len(sine())
-    loud = [float(np.abs(augment.gain(3 * sine(), np.random.default_rng(s))).max()) for s in range(20)]
-    assert max(loud) <= 0.9901 and min(loud) < 0.5
-    assert np.all(augment.gain(np.zeros(9, np.float32), np.random.default_rng(0)) == 0)
+def test_no_pairing_can_be_learnt(tmp_path: Path) -> None:
+    """Over many steps each of four recordings of one domain meets each of four of the other about equally often."""
+    rows = []
+    for domain in "ab":
+        for number in range(4):
+            level = 0.1 * (number + 1)
+            soundfile.write(tmp_path / f"{domain}{number}.flac", np.full(RATE, level), RATE)
+            rows.append(Recording(tmp_path / f"{domain}{number}.flac", domain, "train", "s", 1.0, 0, 0, None, ""))
+    pairs = Unpaired(Recordings(RATE, tuple(rows)), "a", "b", 100)
+    met = np.zeros((4, 4))
+    for step in range(100):
+        batch = pairs.batch(step, range(8))
+        sides = [(10 * batch[name][:, 0, 0]).round().long() - 1 for name in "ab"]
+        np.add.at(met, tuple(side.numpy() for side in sides), 1)
+    assert met.min() > 25 and met.max() < 80  # 50 are expected
 
 
-def test_a_room_leaves_the_direct_sound_where_it_is() -> None:
-    """The first five milliseconds of a click in a room are the click alone, and its tail is quieter and not silent."""
-    click = np.zeros(RATE, np.float32)
-    click[100] = 1.0
-    out = augment.reverberate(click, RATE, np.random.default_rng(1))
-    assert out[100] == pytest.approx(1.0, abs=1e-5) and np.abs(out[101 : 100 + 70]).max() < 1e-5
-    assert 0 < np.abs(out[200:]).max() < 0.5
+def test_an_augmentation_asks_for_the_source_it_needs(recordings: Recordings) -> None:
+    """With an augmentation slices are longer by its reach and bring their plan, part by part the same."""
+    faster = Augmentation(transpose=2.0, tempo=0.1)
+    reader = slices(recordings, augmentation=faster)
+    batch, part = reader.batch(1, range(6)), reader.batch(1, range(4, 6))
+    assert batch["samples"].shape[2] == faster.source_length(RATE // 2) > RATE // 2
+    assert torch.equal(batch["augment"][4:], part["augment"])
+    assert faster(batch["samples"], batch["augment"], RATE, RATE // 2).shape == (6, 1, RATE // 2)
