@@ -74,6 +74,9 @@ SHORTCUTS: Final[tuple[Shortcut, ...]] = (
     Shortcut("quit", ("Ctrl+Q",), "Quit", PROGRAM),
 )
 
+_LOCKED_TOO: Final = {"panic", "stage", "theme", "larger", "smaller", "usual", "help", "quit"}
+"""What answers on the locked stage screen besides stepping: the way out, and how it looks."""
+
 
 def spelt(keys: str) -> str:
     """Keys as this desktop writes them."""
@@ -93,6 +96,7 @@ class ShortcutKeys(QObject):
         super().__init__(window)
         self._typed: list[QShortcut] = []
         self._stage: list[QShortcut] = []
+        self._lockable: list[QShortcut] = []
         self._on_stage = self._locked = False
         for row in SHORTCUTS:
             for keys in () if row.left_over else row.keys:
@@ -105,6 +109,8 @@ class ShortcutKeys(QObject):
                     self._stage.append(made)
                 elif row.typed and not keys.startswith("F"):
                     self._typed.append(made)
+                elif row.action not in _LOCKED_TOO:
+                    self._lockable.append(made)
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         app.focusChanged.connect(self._follow_focus)
@@ -115,8 +121,10 @@ class ShortcutKeys(QObject):
         self._follow_focus(None, QApplication.focusWidget())
 
     def set_locked(self, locked: bool) -> None:
-        """Whether single letters, which a sleeve or a falling page may press, do nothing."""
+        """Whether only stepping, panic and the way out answer: a sleeve or a falling page may lie on the keys."""
         self._locked = locked
+        for made in self._lockable:
+            made.setEnabled(not locked)
         self._follow_focus(None, QApplication.focusWidget())
 
     def _follow_focus(self, _old: QWidget | None, now: QWidget | None) -> None:

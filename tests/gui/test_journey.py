@@ -152,6 +152,8 @@ def test_a_musician_gets_from_the_first_start_to_a_converted_folder_and_back(des
     assert (take.sample_rate, take.signal.shape[0]) == (RATE, 2)
     assert take.seconds > 2.5
     assert np.abs(take.signal).max(axis=1).min() > 0.01
+    desk.click(Path(begun["recording"]).stem)
+    assert not any(kind == "QLineEdit" for kind, _ in desk.ask(names=True)), "a click on a new take renames it"
 
     # Convert a folder that is dropped from a file manager.
     folder = tmp_path / "songs"

@@ -176,6 +176,9 @@ def test_a_locked_stage_leaves_the_header_deaf(window: MainWindow, quiet_bridge:
     for part in guarded:
         qtbot.mouseClick(part, Qt.MouseButton.LeftButton)
     qtbot.mouseClick(header.load, Qt.MouseButton.LeftButton)
+    control = Qt.KeyboardModifier.ControlModifier
+    for key in (Qt.Key.Key_P, Qt.Key.Key_1, Qt.Key.Key_L, Qt.Key.Key_K, Qt.Key.Key_Comma):
+        qtbot.keyClick(window, key, control)
     acted = [quiet_bridge.controls.bypass, quiet_bridge.learn_mode, quiet_bridge.state.power != "off"]
     assert window.current == "setlist" and acted == [False, False, False]
     assert header.panic.isEnabled()
