@@ -124,18 +124,32 @@ def log_mel(
     Frames are centred on multiples of hop, zeros beyond the ends; a full-scale sine's peak bin is 1 before the mel
     triangles (HTK, height 1) sum it up; `floor` is added, −100 dB by default. Multiply by 20 / ln 10 for decibels.
     """
+    magnitude = unit_magnitudes(signal, n_fft, hop, centred=True)
+    return log_mel_of(magnitude, sample_rate, n_fft=n_fft, bands=bands, floor=floor)
+
+
+def log_mel_of(magnitude: Tensor, sample_rate: int, *, n_fft: int, bands: int, floor: float) -> Tensor:
+    """Unit magnitudes (…, n_fft / 2 + 1, frames) to ln of mel magnitudes plus `floor`, (…, bands, frames)."""
+    matrix = _mel_matrix(n_fft, sample_rate, bands, magnitude.device, magnitude.dtype)
+    return torch.log(matrix @ magnitude + floor)
+
+
+def unit_magnitudes(signal: Tensor, n_fft: int, hop: int, *, centred: bool, floor: float = 1e-7) -> Tensor:
+    """Signals (…, samples) to magnitudes (…, n_fft / 2 + 1, frames), 1 for a full-scale sine, for losses.
+
+    Frames are centred on multiples of hop, zeros beyond the ends; or, not `centred`, only those within the signal.
+    """
     spectrum = torch.stft(
         signal.reshape(-1, signal.shape[-1]),
         n_fft,
         hop,
         window=_window(n_fft, signal.device, signal.dtype),
-        center=True,
+        center=centred,
         pad_mode="constant",
         return_complex=True,
     )
-    matrix = _mel_matrix(n_fft, sample_rate, bands, signal.device, signal.dtype)
-    mel = matrix @ (magnitudes(spectrum) * contract.unit_scale(n_fft))
-    return torch.log(mel + floor).reshape(*signal.shape[:-1], bands, -1)
+    found = magnitudes(spectrum, floor) * contract.unit_scale(n_fft)
+    return found.reshape(*signal.shape[:-1], *found.shape[-2:])
 
 
 def log_mel_distance_db(signal: Tensor, truth: Tensor, sample_rate: int) -> Tensor:

@@ -13,29 +13,26 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from realtime.features import mel_matrix
+from trainer import features
 
 EPSILON = 1e-4  # of a window-normalised magnitude: −80 dB, under it nobody hears a difference
 
 
 def magnitudes(audio: Tensor, n_fft: int) -> Tensor:
     """audio (batch, samples) → magnitudes (batch, bins, frames), 1 for a full-scale sine; hop n_fft / 4."""
-    window = torch.hann_window(n_fft, device=audio.device)
-    spectrum = torch.stft(audio, n_fft, n_fft // 4, window=window, center=False, return_complex=True)
-    return torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-12) * (4 / n_fft)
+    return features.unit_magnitudes(audio, n_fft, n_fft // 4, centred=False, floor=1e-6)
 
 
 class SpectralLoss(nn.Module):
     """Distance of two batches of sound (batch, samples): see the module's formula, plus log-mel at 2048."""
 
-    mel: Tensor
-
     def __init__(self, rate: int, sizes: Sequence[int] = (2048, 1024, 512, 256), mel_bands: int = 128) -> None:
         super().__init__()
         self.sizes = tuple(sizes)
         self.mel_size = max(self.sizes)
-        self.register_buffer("mel", torch.from_numpy(mel_matrix(self.mel_size, rate, mel_bands)), persistent=False)
+        self.rate, self.mel_bands = rate, mel_bands
 
     def forward(self, made: Tensor, real: Tensor) -> Tensor:
         """Scalar loss; 0 when equal."""
@@ -45,8 +42,10 @@ class SpectralLoss(nn.Module):
             linear = (a - b).abs().sum((1, 2)) / (b.sum((1, 2)) + EPSILON * b[0].numel())
             total = total + linear.mean() + (torch.log(a + EPSILON) - torch.log(b + EPSILON)).abs().mean()
             if size == self.mel_size:
-                folded = [torch.log(torch.matmul(self.mel, x) + EPSILON) for x in (a, b)]
-                total = total + 2 * (folded[0] - folded[1]).abs().mean()
+                folded = (
+                    features.log_mel_of(x, self.rate, n_fft=size, bands=self.mel_bands, floor=EPSILON) for x in (a, b)
+                )
+                total = total + 2 * functional.l1_loss(*folded)
         return total / len(self.sizes)
 
 
@@ -67,11 +66,11 @@ class SpectralDiscriminator(nn.Module):
 
     def forward(self, audio: Tensor, target: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """audio (batch, samples), target (batch, targets) → score maps and features, per resolution."""
-        scores, features = [], []
+        scores, seen = [], []
         for size, layers, score, wanted in zip(self.sizes, self.scales, self.scores, self.wanted, strict=True):
             x = torch.log(magnitudes(audio, size) + EPSILON)[:, None] / 4 + 1
             for layer in cast("nn.ModuleList", layers):
                 x = nn.functional.leaky_relu(layer(x), 0.2)
-                features.append(x)
+                seen.append(x)
             scores.append(score(x) + (x * wanted(target)[:, :, None, None]).mean(1, keepdim=True))
-        return scores, features
+        return scores, seen
