@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 from realtime.errors import ConfigError
 
+_CALLS_AT_ONCE = 16
+
 
 class WindowWrapper(nn.Module):
     """A streamable module, (x, [target], state) → (y, next_state), around a network on (batch, 1, bins, window).
@@ -71,4 +73,15 @@ class WindowWrapper(nn.Module):
             made = self.network(heard, *target)
             pieces.append(made[..., self.window - self.lookahead - self.step : self.window - self.lookahead])
             end += self.step
+        return torch.cat(pieces, 3)[..., self.lookahead : self.lookahead + frames]
+
+    def whole(self, x: Tensor, *target: Tensor) -> Tensor:
+        """What `offline` gives, many windows at a time: the streaming law at work, for validation clips and files."""
+        frames = x.shape[3]
+        silence = -(frames + self.lookahead) % self.step + self.lookahead
+        state = self.initial_state().to(x)
+        pieces = []
+        for piece in nn.functional.pad(x, (0, silence), value=self.silence).split(_CALLS_AT_ONCE * self.step, 3):
+            y, state = self(piece, *target, state)
+            pieces.append(y)
         return torch.cat(pieces, 3)[..., self.lookahead : self.lookahead + frames]
