@@ -88,7 +88,7 @@ class VaeTraining:
     learning_rate: float = setting(5e-4, "Adam's, for encoders and decoder", minimum=0)
     discriminator_learning_rate: float = setting(1e-3, "Adam's, for the discriminator on the content", minimum=0)
     kl_weight: float = setting(2e-5, "of the content's divergence (nats, summed) from the prior", minimum=0)
-    code_weight: float = setting(1e-3, "of the code's divergence from its domain's prior", minimum=0)
+    code_weight: float = setting(5e-3, "of the code's divergence from its domain's prior", minimum=0)
     confusion_weight: float = setting(2e-2, "of hiding the domain from the discriminator", minimum=0)
 
 
