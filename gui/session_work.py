@@ -263,9 +263,13 @@ class SessionWork:
         self.session.mute(muted)
 
     def panic(self) -> None:
-        """Every note off, and a moment of silence."""
+        """Every note off, the end of a MIDI file, and a moment of silence."""
         if self.on:
             self.session.panic()
+            midi = self.session.settings.midi if self.session.settings is not None else None
+            quiet = without_midi_file(midi, self._midi_before)
+            if quiet != midi:
+                self.session.set_midi(quiet)
 
     # recording
 
@@ -326,6 +330,7 @@ class SessionWork:
     def end(self) -> None:
         """The last work: end the stream and the children."""
         self.off()
+        self.session.close()  # an engine whose stream could not be opened still waits for the next try
         if self._watch is not None:
             self._watch.close()
 

@@ -78,9 +78,7 @@ def play(desk: Desk, seconds: float, memory: Path) -> dict[str, dict[str, float]
     desk.open_app(memory)
     desk.key("ctrl+2")
     for name in ("Input device", "Output device"):
-        desk.until(lambda name=name: "stagebox" in desk.ask(choices=name), "the stagebox")  # type: ignore[misc]
-        desk.click(name)
-        desk.click("stagebox")
+        desk.choose(name, "stagebox")
     desk.key("ctrl+1", "ctrl+p")
     desk.until(lambda: desk.ask(state=True)["power"] == "on", "the power", 120.0)
     time.sleep(5.0)

@@ -123,6 +123,15 @@ class Desk:
         x, y = spot["left"] + at[0] * spot["width"], spot["top"] + at[1] * spot["height"]
         self.hand("mousemove", int(x), int(y), "click", button)
 
+    def choose(self, box: str, what: str) -> None:
+        """Open a list to choose from, and choose, when what is wanted is on it."""
+        self.until(lambda: what in self.ask(choices=box), f"{what} among the choices of {box}")
+        self.click(box)
+        self.until(lambda: self.ask(popup=True), f"the list of {box}")
+        self.hand("mousemove_relative", "--sync", 0, 24)  # a release where the list was opened from chooses nothing
+        self.click(what)
+        self.until(lambda: not self.ask(popup=True), f"the end of the list of {box}")
+
     def drag(self, begin: tuple[int, int], end: tuple[int, int]) -> None:
         """Press at one place of the screen, move in small steps, let go at the other."""
         self.hand("mousemove", *begin, "mousedown", 1)

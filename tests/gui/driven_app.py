@@ -5,6 +5,7 @@
     {"where": NAME}   the middle of the visible widget, item or tab with this accessible name or text: {"x": …, …}
     {"says": TEXT}    whether this stands anywhere on the screen
     {"choices": NAME} what a box to choose from offers
+    {"popup": true}   whether a list or menu is open above the window
     {"names": true}   every visible widget that takes the keyboard: its class and name
     {"state": true}   the live stream, as the bridge knows it
     {"grab": FILE}    a picture of the window
@@ -54,6 +55,8 @@ class EyedApp(gui.app.App):
         if "choices" in question:
             boxes = [one for one in visible() if isinstance(one, QComboBox) and words_of(one) == question["choices"]]
             return [box.itemText(row).split("·")[0].strip() for box in boxes for row in range(box.count())]
+        if "popup" in question:
+            return QApplication.activePopupWidget() is not None
         if "names" in question:
             return [
                 [type(one).__name__, words_of(one)]

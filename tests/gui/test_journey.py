@@ -68,13 +68,6 @@ def state(desk: Desk) -> dict[str, Any]:
     return found
 
 
-def choose(desk: Desk, box: str, what: str) -> None:
-    """Choose from a list that opens, when what is wanted is on it."""
-    desk.until(lambda: what in desk.ask(choices=box), f"{what} among the choices of {box}")
-    desk.click(box)
-    desk.click(what)
-
-
 def dry_part(played: FloatArray, out: FloatArray) -> float:
     """The share of `out`'s energy that is `played`, at whatever delay it fits best."""
     size = 2 * played.size
@@ -98,7 +91,7 @@ def test_a_musician_gets_from_the_first_start_to_a_converted_folder_and_back(des
     desk.open_app(memory)
 
     # The guide: an input, a note that arrives, a model, its sound.
-    choose(desk, "Input device", "stagebox")
+    desk.choose("Input device", "stagebox")
     desk.click("My microphone cannot hear my speakers", at=(0.03, 0.5))
     desk.click("Next")
     desk.until(lambda: state(desk)["power"] == "on", "the power", 120.0)
@@ -112,7 +105,7 @@ def test_a_musician_gets_from_the_first_start_to_a_converted_folder_and_back(des
 
     # Hear it on the stagebox's own output.
     desk.key("ctrl+2")
-    choose(desk, "Output device", "stagebox")
+    desk.choose("Output device", "stagebox")
     desk.until(
         lambda: (s := state(desk))["power"] == "on" and s["running"]["output"] == "stagebox", "the output", 120.0
     )

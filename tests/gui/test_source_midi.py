@@ -92,7 +92,7 @@ def test_the_lamp_is_lit_by_notes_beside_the_card_and_by_knobs(
 def test_a_midi_file_shows_where_it_is_and_jumps(
     live: Callable[..., Bridge], memory: Memory, qtbot: QtBot, song: Path
 ) -> None:
-    """The slider follows the file, a jump goes on from there, Play again begins anew, and Stop hides it."""
+    """The slider follows the file, a jump goes on from there, Play begins anew, and Panic as well as Stop ends it."""
     bridge = live(MidiSettings(keyboard=True, source=SINE))
     _panel, midi = shown(bridge, memory, qtbot)
     assert not midi.place.isVisible()
@@ -108,9 +108,13 @@ def test_a_midi_file_shows_where_it_is_and_jumps(
     qtbot.waitUntil(lambda: bridge.snapshot().midi_file_s > 40.0, **WAIT)
     midi.play.click()
     qtbot.waitUntil(lambda: bridge.snapshot().midi_file_s < 20.0, **WAIT)
-    midi.stop.click()
-    qtbot.waitUntil(lambda: _midi(bridge).keyboard, **WAIT)
-    qtbot.waitUntil(lambda: not midi.place.isVisible(), **WAIT)
+    for end in (bridge.panic, midi.stop.click):
+        end()
+        qtbot.waitUntil(lambda: _midi(bridge).keyboard, **WAIT)
+        qtbot.waitUntil(lambda: not midi.place.isVisible(), **WAIT)
+        assert bridge.state.power == "on"
+        midi.play.click()
+        qtbot.waitUntil(midi.place.isVisible, **WAIT)
 
 
 def test_a_midi_file_does_not_begin_by_itself(
