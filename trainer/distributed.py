@@ -7,6 +7,9 @@ loss that is a mean over items,
     mean over processes of (gradient of the local mean) = gradient of the mean over the whole batch,
 
 so N processes equal one to float precision. With one process every function here does nothing and needs no set-up.
+
+After `pair_up()` two neighbours are one place of the batch, each with one side of a model (`trainer.placement`): then
+"processes" are those places, and gradients are averaged over the processes of the same side.
 """
 
 from __future__ import annotations
@@ -36,6 +39,19 @@ class Processes:
         return self.rank == 0
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """This process's side of a model that two processes hold, and the rank of the other."""
+
+    side: int
+    partner: int
+    group: dist.ProcessGroup
+    """The processes of the same side."""
+
+
+_pairs: list[Pair] = []  # one, or none
+
+
 def start(device: torch.device) -> Processes:
     """Join the processes that torchrun started (gloo on CPU, nccl on GPUs), or be alone."""
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
@@ -52,12 +68,42 @@ def stop() -> None:
             # A process that left while the first still wrote was seen to abort at its exit, now and then.
             dist.barrier()
         dist.destroy_process_group()
+    _pairs.clear()
+
+
+def pair_up() -> Pair:
+    """Make partners of ranks 0 and 1, 2 and 3 …; call it in every process, after `start` and before batches are shared.
+
+    Raises ConfigError when the number of processes is not even.
+    """
+    if not _pairs:
+        joined = dist.is_available() and dist.is_initialized()
+        count = dist.get_world_size() if joined else 1
+        if count % 2:
+            raise ConfigError(f"{count} processes cannot be paired: start an even number with torchrun")
+        rank = dist.get_rank()
+        groups = [dist.new_group(list(range(side, count, 2))) for side in (0, 1)]  # everyone makes every group
+        _pairs.append(Pair(rank % 2, rank ^ 1, groups[rank % 2]))
+    return _pairs[0]
+
+
+def pair() -> Pair | None:
+    """What `pair_up` made; None without it."""
+    return _pairs[0] if _pairs else None
+
+
+def _everyone() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def _group() -> dist.ProcessGroup | None:
+    return _pairs[0].group if _pairs else None
 
 
 def processes() -> Processes:
-    """The group as it is now; (0, 1) when training alone."""
+    """The group that shares batches, as it is now; (0, 1) when training alone."""
     if dist.is_available() and dist.is_initialized():
-        return Processes(dist.get_rank(), dist.get_world_size())
+        return Processes(dist.get_rank(_group()), dist.get_world_size(_group()))
     return Processes()
 
 
@@ -93,7 +139,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
     flat = torch.cat([g.reshape(-1) for g in gradients])
-    dist.all_reduce(flat)
+    dist.all_reduce(flat, group=_group())
     flat /= count
     offset = 0
     for gradient in gradients:
@@ -108,14 +154,14 @@ def average_metrics(metrics: Mapping[str, Tensor]) -> dict[str, float]:
         return {}
     values = torch.stack([metrics[name].detach().float().reshape(()) for name in names])
     if processes().count > 1:
-        dist.all_reduce(values)
+        dist.all_reduce(values, group=_group())
         values /= processes().count
     return dict(zip(names, values.tolist(), strict=True))
 
 
 def any_process(flag: bool, device: torch.device) -> bool:
     """True everywhere when `flag` is true anywhere, so that all stop at the same step."""
-    if processes().count == 1:
+    if _everyone() == 1:
         return flag
     value = torch.tensor(float(flag), device=device)
     dist.all_reduce(value, dist.ReduceOp.MAX)
@@ -124,7 +170,7 @@ def any_process(flag: bool, device: torch.device) -> bool:
 
 def wait_for_all() -> None:
     """Return once every process has come here."""
-    if processes().count > 1:
+    if _everyone() > 1:
         dist.barrier()
 
 
@@ -133,7 +179,7 @@ def copy_from_first(networks: Mapping[str, nn.Module]) -> None:
     if processes().count > 1:
         for name in sorted(networks):
             for tensor in networks[name].state_dict().values():
-                dist.broadcast(tensor, 0)
+                dist.broadcast(tensor, group=_group(), group_src=0)
 
 
 def uniform(shape: Sequence[int], device: torch.device) -> Tensor:
@@ -175,14 +221,14 @@ class _Sum(torch.autograd.Function):
     def forward(_ctx: object, x: Tensor) -> Tensor:
         """The sum over processes."""
         total = x.clone()
-        dist.all_reduce(total)
+        dist.all_reduce(total, group=_group())
         return total
 
     @staticmethod
     def backward(_ctx: object, *gradients: Tensor) -> Tensor:
         """The gradients' sum over processes."""
         total = gradients[0].clone()
-        dist.all_reduce(total)
+        dist.all_reduce(total, group=_group())
         return total
 
 
