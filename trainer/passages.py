@@ -92,6 +92,13 @@ class Draw:
 
     def item(self, random: np.random.Generator) -> tuple[FloatArray, FloatArray, int]:
         """The same `length` samples of an origin and of a target, and the target's number."""
+        x, y, number, _, _ = self.blended(random, 0.0)
+        return x, y, number
+
+    def blended(
+        self, random: np.random.Generator, chance: float
+    ) -> tuple[FloatArray, FloatArray, int, FloatArray, int]:
+        """As `item`; then, with this chance, a second target of the passage and its number, else the first again."""
         number = int(random.integers(len(self.targets)))
         target = self.targets[number]
         passage = self._passage(target, random)
@@ -99,7 +106,11 @@ class Draw:
         origin = origins[int(random.integers(len(origins)))]
         start = int(random.integers(0, max(1, passage.samples - self.length)))
         x, y = (read_slice(passage.files[name], start, self.length) for name in (origin, target))
-        return x, y, number
+        others = [name for name in self.targets if name in passage.files and name != target]
+        if not others or random.uniform() >= chance:
+            return x, y, number, y, number
+        other = others[int(random.integers(len(others)))]
+        return x, y, number, read_slice(passage.files[other], start, self.length), self.targets.index(other)
 
     def style(self, target: str, random: np.random.Generator) -> FloatArray:
         """`length` samples of the target playing anything."""

@@ -1,0 +1,383 @@
+"""The live generator: polyphonic sound of many origins into many targets, causal, blended by weights, no look-ahead.
+
+    x ─▶ log magnitudes ─▶ trainer.live_network (frame by frame) ─▶ magnitudes ─▶ phase ─▶ sound
+                                                                     │
+    training  the sound made of these magnitudes against the real    ▼
+              reconstruction       spectra of several resolutions (Yamamoto et al. 2020) + λ · |log magnitudes|
+              adversarial          a judge of sound told the target: LSGAN (Mao et al. 2017), projection (Miyato 2018)
+              feature matching     the judge's inner layers, real against made (Larsen et al. 2016; Kumar et al. 2019)
+
+Data: passages that several instruments play, sample-aligned (`retimbre prepare paired`, `aligned`). Every instrument of
+a passage may be the origin, the target's own sound too, so that a target is left as it is.
+
+Blends are learnt, not hoped for: for a share of the items the truth is the blend of two targets of the same passage,
+log magnitudes mixed by the weights, with the phase of the first. The judge hears those too, told the weights.
+
+Phase: the losses hear sound, so that magnitudes which fit no phase cost. With `phase = "input"` that sound has the
+input's phase, as it will when played. With "gradient" the player integrates a phase from the magnitudes, which no
+gradient passes: in training the truth's phase stands in its place. (Regressing magnitudes alone was tried before:
+recognised on 0 to 31 %.)
+
+Streaming: the network is its own step; its state is what the blocks remember. Look-ahead 0. Of the losses' frames the
+first `context` are not judged: the slice begins amid music that the network has not heard.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from realtime.errors import ConfigError
+from realtime.features import SpectrumFeatures, unit_scale
+from realtime.manifest import FORMAT, Licences, Manifest, State, Target
+from trainer import features, losses
+from trainer.config import RunConfig, setting
+from trainer.live_network import LiveModel, LiveNetwork
+from trainer.paired_spectra import play, spread
+from trainer.pairs import read_slice
+from trainer.passages import Draw, Passage, Passages
+from trainer.recipe import Clip, Recipe, register
+from trainer.spectral import SpectralDiscriminator, SpectralLoss
+
+CLIP_SECONDS = 6.0
+LOSS_SIZES = (2048, 1024, 512, 256)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveData:
+    """`[data]`: passages that several instruments play."""
+
+    index: Path = setting(meaning="index.json written by `retimbre prepare paired` or `aligned`")
+    targets: tuple[str, ...] = setting(meaning="the instruments that are learnt, in the order of the target weights")
+    origins: tuple[str, ...] = setting((), "the instruments that are heard; empty: the targets")
+    more: tuple[Path, ...] = setting((), "further indexes; an instrument of the same name is the same target")
+    gain_db: float = setting(9.0, "slices are made louder or softer by up to this", minimum=0, maximum=24)
+    blend: float = setting(0.2, "share of items whose truth is a blend of two targets", minimum=0, maximum=1)
+    validation_windows: int = setting(8, "most windows of each target that are judged", minimum=1)
+    window_seconds: float = setting(3.0, "length of such a window", minimum=0.2)
+    clips: int = setting(1, "validation passages that are shown and played for each target", minimum=1, maximum=8)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTraining:
+    """`[training]`."""
+
+    frames: int = setting(96, "frames of a training slice", minimum=2)
+    context: int = setting(32, "its first frames, heard but not judged", minimum=0)
+    learning_rate: float = setting(5e-4, "Adam's, for the generator", minimum=0)
+    discriminator_learning_rate: float = setting(2e-4, "Adam's, for the discriminator", minimum=0)
+    beta1: float = setting(0.8, "Adam's first moment", minimum=0, maximum=0.999)
+    magnitude_weight: float = setting(2.0, "of the distance of log magnitudes", minimum=0)
+    adversarial_from: int = setting(20000, "the step from which the discriminator is heard", minimum=0)
+    adversarial_weight: float = setting(0.1, "of its score", minimum=0)
+    feature_weight: float = setting(0.5, "of the feature matching", minimum=0)
+    discriminator_width: int = setting(32, "channels of the discriminator", minimum=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStream:
+    """`[stream]`: how the exported package is called."""
+
+    step: int = setting(1, "frames a call", minimum=1)
+    phase: Literal["input", "gradient"] = setting("input", "the input's own phase, or one built from the magnitudes")
+    title: str = setting("", "shown in lists; empty: Live and the targets")
+    weights_licence: str = setting("CC-BY-4.0", "licence of the trained weights")
+    data_licence: str = setting("", "licence of the recordings learnt from; empty: what their index says")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveConfig:
+    """The sections of a live run file."""
+
+    data: LiveData
+    model: LiveModel = field(default_factory=LiveModel)
+    training: LiveTraining = field(default_factory=LiveTraining)
+    stream: LiveStream = field(default_factory=LiveStream)
+
+
+class LiveStep(nn.Module):
+    """What is exported: (x, target, state) → (y, next_state), x and y (1, 1, bins, frames)."""
+
+    def __init__(self, network: LiveNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, target: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Any number of frames."""
+        y, after = self.network(x[:, 0].transpose(1, 2), target, state)
+        return y.transpose(1, 2)[:, None], after
+
+
+@register("live")
+class Live(Recipe):
+    """Chords of many instruments into any of several, or a blend, at once: the live generator."""
+
+    Config = LiveConfig
+    metric = "distance_db"
+    config: LiveConfig
+
+    def __init__(self, config: LiveConfig, run: RunConfig) -> None:
+        super().__init__(config, run)
+        data, model, training = config.data, config.model, config.training
+        if len(set(data.targets)) != len(data.targets) or not data.targets:
+            raise ConfigError(f"data.targets is {', '.join(data.targets) or 'empty'}: name each target once")
+        self.origins = data.origins or data.targets
+        self.features = SpectrumFeatures(
+            model.n_fft, model.hop, model.bins, "linear", "log_unit", unit_scale(model.n_fft)
+        )
+        judged = (training.frames - training.context) * model.hop - self.features.delay_samples
+        if judged < max(LOSS_SIZES):
+            raise ConfigError(
+                f"training.frames {training.frames} less training.context {training.context} leave {judged} samples to "
+                f"judge, expected at least {max(LOSS_SIZES)}: raise the one or lower the other"
+            )
+        self.passages = Passages.read((data.index, *data.more), self.origins, data.targets)
+        self.samples = training.frames * model.hop
+        self._draw = Draw(self.passages.train, self.origins, data.targets, self.samples)
+        self.generator = LiveNetwork(model, len(data.targets)).to(self.device)
+        self.distance = SpectralLoss(self.passages.sample_rate, LOSS_SIZES).to(self.device)
+        judge = SpectralDiscriminator(len(data.targets), training.discriminator_width)
+        self.discriminator = judge.to(self.device)
+        betas = (training.beta1, 0.99)
+        self._optimizers: dict[str, torch.optim.Optimizer] = {
+            "generator": torch.optim.Adam(self.generator.parameters(), training.learning_rate, betas),
+            "discriminator": torch.optim.Adam(
+                self.discriminator.parameters(), training.discriminator_learning_rate, betas
+            ),
+        }
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The generator and its judge."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """One optimizer a network, of the same name."""
+        return self._optimizers
+
+    def batch(self, step: int, items: range) -> dict[str, Tensor]:
+        """x, y, other (items, samples), target (items, targets), share: the truth is share·y + (1 − share)·other."""
+        made = []
+        for item in items:
+            random = np.random.default_rng([self.run.seed, step, item])
+            x, y, number, other, second = self._draw.blended(random, self.config.data.blend)
+            share = 1.0 if second == number else float(random.uniform())
+            weights = np.zeros(len(self.config.data.targets), np.float32)
+            weights[number] += share
+            weights[second] += 1 - share
+            gain = np.float32(10 ** (random.uniform(-1, 1) * self.config.data.gain_db / 20))
+            made.append((x * gain, y * gain, other * gain, weights, np.float32(share)))
+        columns = zip(("x", "y", "other", "target", "share"), zip(*made, strict=True), strict=True)
+        return {name: torch.from_numpy(np.stack(values)) for name, values in columns}
+
+    def training_step(self, batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
+        """Reconstruction; from `adversarial_from` on the judge's step, then its score and its features too."""
+        training, target = self.config.training, batch["target"]
+        made_log, real_log, made, real = self._made_and_real(batch)
+        rebuilt = self.distance(made, real)
+        magnitude = losses.distance(made_log, real_log, "l1")
+        loss = rebuilt + training.magnitude_weight * magnitude
+        report = {"rebuilt": rebuilt, "magnitude": magnitude}
+        if step >= training.adversarial_from:
+            scores_real, _ = self.discriminator(real, target)
+            scores_made, _ = self.discriminator(made.detach(), target)
+            d_loss = sum(
+                losses.adversarial(a, real=True, kind="lsgan") + losses.adversarial(b, real=False, kind="lsgan")
+                for a, b in zip(scores_real, scores_made, strict=True)
+            ) / len(scores_real)
+            assert isinstance(d_loss, Tensor)
+            self.descend("discriminator", d_loss / 2)
+
+            with torch.no_grad():
+                _, inner_real = self.discriminator(real, target)
+            scores_made, inner_made = self.discriminator(made, target)
+            fooled = torch.stack([losses.adversarial(s, real=True, kind="lsgan") for s in scores_made]).mean()
+            alike = torch.stack(
+                [functional.l1_loss(a, b) / b.abs().mean() for a, b in zip(inner_made, inner_real, strict=True)]
+            ).mean()
+            loss = loss + training.adversarial_weight * fooled + training.feature_weight * alike
+            report |= {"adversarial": fooled, "features": alike, "discriminator": d_loss}
+        self.descend("generator", loss)
+        return report
+
+    def validate(self) -> dict[str, float]:
+        """On unseen passages, as played: distance_db, log-mel, to the truth; gain, how much nearer than the input.
+
+        named: share of windows that are nearer to the truth of their target than to any other target's playing.
+        """
+        rate, targets = self.passages.sample_rate, self.config.data.targets
+        per_target: dict[str, list[float]] = {name: [] for name in targets}
+        before, named = [], []
+        for passage, start, origin, name in self._windows:
+            samples = round(self.config.data.window_seconds * rate)
+            x = read_slice(passage.files[origin], start, samples)
+            made = torch.from_numpy(self.convert(x, self._weights(name)))
+            truths = {
+                other: torch.from_numpy(read_slice(passage.files[other], start, samples))
+                for other in targets
+                if other in passage.files
+            }
+            far = {other: float(features.log_mel_distance_db(made, truth, rate)) for other, truth in truths.items()}
+            per_target[name].append(far[name])
+            before.append(float(features.log_mel_distance_db(torch.from_numpy(x), truths[name], rate)))
+            named.append(float(min(far, key=lambda other: far[other]) == name))
+        means = {f"db_{name}": float(np.mean(found)) for name, found in per_target.items() if found}
+        overall = float(np.mean([value for found in per_target.values() for value in found]))
+        return {
+            "distance_db": overall,
+            "gain": 1 - overall / max(float(np.mean(before)), 1e-9),
+            "named": float(np.mean(named)),
+            **means,
+        }
+
+    def clips(self) -> list[Clip]:
+        """The first seconds of a validation passage for each target, as the exported package would play them."""
+        rate, clips = self.passages.sample_rate, []
+        for name in self.config.data.targets:
+            found = [p for p in self.passages.validation if name in p.files and self._origins_of(p, name)]
+            for passage in found[-self.config.data.clips :]:
+                origin = self._origins_of(passage, name)[0]
+                length = min(passage.samples, round(CLIP_SECONDS * rate))
+                x, y = (read_slice(passage.files[side], 0, length) for side in (origin, name))
+                clips.append(Clip(f"{origin}_to_{name}_{passage.id}", rate, x, self.convert(x, self._weights(name)), y))
+        return clips
+
+    def convert(self, signal: npt.NDArray[np.float32], weights: Tensor) -> npt.NDArray[np.float32]:
+        """A whole signal (samples,) → the same length, aligned; `weights` (1, targets) as a player sets them."""
+        state, weights = self.generator.initial_state().to(self.device), weights.to(self.device)
+
+        def made(x: Tensor) -> Tensor:
+            with torch.no_grad():
+                y: Tensor = LiveStep(self.generator)(x, weights, state)[0]
+            return y
+
+        return play(signal, self.features, self.config.stream.phase, made, self.device)
+
+    def streaming_module(self) -> nn.Module:
+        """The network as it is."""
+        return LiveStep(self.generator).cpu().eval()
+
+    def initial_states(self) -> tuple[Tensor, ...]:
+        """The past of all blocks."""
+        return (self.generator.initial_state(),)
+
+    def manifest(self) -> Manifest:
+        """Spectrum in, spectrum out, a weight for each target, no look-ahead."""
+        data, stream = self.config.data, self.config.stream
+        words = [name.replace("_", " ") for name in data.targets]
+        return Manifest(
+            format=FORMAT,
+            name="live",
+            title=stream.title or f"Live: {', '.join(words)}",
+            architecture=self.name,
+            description=f"Turns what you play, chords too, into {', '.join(words)} or a blend of them at once.",
+            sample_rate=self.passages.sample_rate,
+            input=self.features,
+            output=self.features,
+            phase=stream.phase,
+            step=stream.step,
+            lookahead=0,
+            model_delay_samples=0,
+            level_db=None,
+            states=tuple(State(f"state_{k}", tuple(s.shape)) for k, s in enumerate(self.initial_states())),
+            targets=tuple(
+                Target(name.lower(), word.capitalize()) for name, word in zip(data.targets, words, strict=True)
+            ),
+            controls=(),
+            licences=Licences("GPL-3.0-or-later", stream.weights_licence, self._data_licence()),
+        )
+
+    def card(self) -> str:
+        """What it was made of."""
+        data, model = self.config.data, self.config.model
+        learn, judge = self.passages.minutes()
+        return "\n".join(
+            [
+                f"A causal network (form {model.form}) on {model.bins} bins, a frame every {model.hop} samples,",
+                f"trained on aligned recordings: {', '.join(self.origins)} into {', '.join(data.targets)};",
+                f"{learn:.0f} minutes of each to learn from, {judge:.0f} minutes to judge by.",
+                "",
+                "## Limits",
+                "",
+                "It answers instruments like those that it heard. It cannot know how long a note will last: where the",
+                f"origin has died away, a target that would still sound fades too. Phase: {self.config.stream.phase}.",
+            ]
+        )
+
+    @classmethod
+    def tiny(cls, material: Path) -> LiveConfig:
+        """Two targets, three blocks."""
+        return LiveConfig(
+            LiveData(
+                material / "paired" / "index.json",
+                ("horn", "reed"),
+                validation_windows=1,
+                window_seconds=0.5,
+                blend=0.5,
+            ),
+            LiveModel(512, 256, 64, "time", channels=8, hidden=8, blocks=3),
+            LiveTraining(frames=16, context=6, adversarial_from=1, discriminator_width=2),
+            LiveStream(step=2),
+        )
+
+    @functools.cached_property
+    def _windows(self) -> list[tuple[Passage, int, str, str]]:
+        """Passage, first sample, origin and target of what is judged: origins in turn, never the target itself."""
+        data, found = self.config.data, []
+        length = round(data.window_seconds * self.passages.sample_rate)
+        for name in data.targets:
+            starts = [
+                (passage, start)
+                for passage in self.passages.validation
+                if name in passage.files and self._origins_of(passage, name)
+                for start in range(0, max(1, passage.samples - length + 1), length)
+            ]
+            for number, (passage, start) in enumerate(spread(starts, data.validation_windows)):
+                origins = self._origins_of(passage, name)
+                found.append((passage, start, origins[number % len(origins)], name))
+        if not found:
+            raise ConfigError(
+                "data.origins and data.targets share no passage to judge by: name two instruments at least"
+            )
+        return found
+
+    def _origins_of(self, passage: Passage, target: str) -> list[str]:
+        return [name for name in self.origins if name in passage.files and name != target]
+
+    def _weights(self, name: str) -> Tensor:
+        number = self.config.data.targets.index(name)
+        return torch.eye(len(self.config.data.targets))[number : number + 1]
+
+    def _made_and_real(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Judged log magnitudes (batch, bins, frames) and sounds (batch, samples): made, real."""
+        context, hop = self.config.training.context, self.config.model.hop
+        x, y, other = (features.analyse(batch[name], self.features) for name in ("x", "y", "other"))
+        heard, one, two = (self._log(spectrum) for spectrum in (x, y, other))
+        share = batch["share"][:, None, None]
+        real_log = share * one + (1 - share) * two
+        state = self.generator.initial_state(len(heard)).to(self.device)
+        made_log = self.generator(heard.transpose(1, 2), batch["target"], state)[0].transpose(1, 2)
+        made = self._sound(made_log, x if self.config.stream.phase == "input" else y)
+        real = torch.where(batch["share"][:, None] == 1, batch["y"][:, : made.shape[1]], self._sound(real_log, y))
+        return made_log[..., context:], real_log[..., context:], made[:, context * hop :], real[:, context * hop :]
+
+    def _log(self, spectrum: Tensor) -> Tensor:
+        return features.compress(features.magnitudes(spectrum[:, : self.features.bins]), self.features)
+
+    def _sound(self, log_magnitudes: Tensor, guide: Tensor) -> Tensor:
+        """(batch, bins, frames) with the phase of `guide` → (batch, samples), aligned, as far as frames are whole."""
+        magnitude = functional.pad(
+            features.expand(log_magnitudes, self.features), (0, 0, 0, self.features.full_bins - self.features.bins)
+        )
+        return features.synthesise(guide / features.magnitudes(guide) * magnitude, self.features, aligned=True)
+
+    def _data_licence(self) -> str:
+        return self.config.stream.data_licence or "; ".join(self.passages.licences) or "the owner's own recordings"
