@@ -148,6 +148,7 @@ def _validate(state: State, monitor: Monitor | None, told: StateFile) -> None:
             raise ConfigError(f"{recipe.name} is judged by {recipe.metric!r} but validates only {', '.join(metrics)}")
         is_best = state.best is None or metrics[recipe.metric] < state.best
         monitor.validation(state.step, metrics, is_best)
+        monitor.remarks(state.step, recipe.remarks())
         monitor.clips(state.step, clips)
         if is_best:
             state.best, state.best_step = metrics[recipe.metric], state.step

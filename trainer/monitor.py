@@ -85,6 +85,12 @@ class Monitor:
         best = "  (best so far)" if is_best else ""
         self._console.print(f"validation at step {step}: {_numbers(metrics)}{best}", highlight=False, soft_wrap=True)
 
+    def remarks(self, step: int, sentences: Sequence[str]) -> None:
+        """What a validation found going wrong, each as a warning."""
+        for sentence in sentences:
+            self._writer.add_text("warning", sentence, step)
+            self._console.print(f"warning at step {step}: {sentence}", highlight=False, markup=False, soft_wrap=True)
+
     def clips(self, step: int, clips: Sequence[Clip]) -> None:
         """The same clips every time: output always, input and truth once, as sound and spectrogram."""
         for clip in clips:

@@ -94,6 +94,10 @@ class Recipe(ABC):
     def validate(self) -> dict[str, float]:
         """Metrics on the validation split, the same items every time; networks in eval mode, no gradients."""
 
+    def remarks(self) -> list[str]:
+        """What the last `validate` found going wrong: sentences that name the setting to change, told as warnings."""
+        return []
+
     @abstractmethod
     def clips(self) -> list[Clip]:
         """The same few test clips every time, converted by the networks as they are now."""
