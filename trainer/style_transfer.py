@@ -25,7 +25,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -34,6 +33,7 @@ from torch.nn import functional
 from realtime.errors import AudioFileError
 from realtime.features import SpectrumFeatures, compress, expand
 from realtime.phase import griffin_lim
+from realtime.resample import resample_signal
 from realtime.spectrum import analyse, synthesise
 
 Audio = NDArray[np.float32]
@@ -117,13 +117,13 @@ class StyleTransfer:
         magnitude = expand((made / weight).numpy(), self.features)
         found = griffin_lim(magnitude, self.features)
         sound = synthesise(found, self.features, aligned=True, samples=content.size)
-        return _resampled(sound, self.settings.rate, sample_rate, signal.size)
+        return resample_signal(sound, self.settings.rate, sample_rate, signal.size)
 
     def optimise(self, content: Tensor, progress: Callable[[float], None] = lambda _: None) -> Tensor:
         """The spectrum (bins, frames) ≥ 0 of least loss near `content`; `progress` hears shares of the work."""
         with torch.no_grad():
             wanted = self.layer(content)
-        made = content.clone().requires_grad_(True)
+        made = content.clone(memory_format=torch.contiguous_format).requires_grad_(True)
         optimizer = torch.optim.LBFGS(
             [made], max_iter=min(_STEPS_A_CALL, self.settings.iterations), line_search_fn="strong_wolfe"
         )
@@ -168,7 +168,7 @@ class StyleTransfer:
             return None
         scaled = (signal * np.float32(LEVEL / level)).astype(np.float32)
         length = max(1, round(signal.size * self.settings.rate / sample_rate))
-        return _resampled(scaled, sample_rate, self.settings.rate, length)
+        return resample_signal(scaled, sample_rate, self.settings.rate, length)
 
     def _spectrum(self, signal: Audio) -> Tensor:
         magnitude = np.abs(analyse(signal, self.features, flush=True)).astype(np.float32)
@@ -196,10 +196,3 @@ def _fade(frames: int, *, rising: bool, falling: bool) -> Tensor:
     if falling:
         fade[-_OVERLAP_FRAMES:] = ramp.flip(0)
     return fade
-
-
-def _resampled(signal: Audio, rate: int, to: int, samples: int) -> Audio:
-    made = signal if rate == to else soxr.resample(signal, rate, to, quality="HQ")
-    out = np.zeros(samples, np.float32)
-    out[: min(samples, made.size)] = made[:samples]
-    return out

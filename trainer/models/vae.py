@@ -316,6 +316,7 @@ class Vae(Recipe):
 
         return play(signal, self.features, self.config.stream.phase, network, self.device)
 
+    @torch.no_grad()
     def mixed(self, first: Audio, second: Audio, origins: tuple[str, str], position: float) -> Audio:
         """Two recordings (samples,) at the system's rate, mixed in the latent space: 0 the first, 1 the second.
 
