@@ -167,6 +167,8 @@ def test_the_command_says_what_to_set(material: Path, tmp_path: Path) -> None:
         "40",
         "--start",
         "1e-5",
+        "--set",
+        "model.patch_layers=1",
         "--part",
         "generator",
         "--part",
