@@ -35,11 +35,13 @@ from realtime.host import Event, StreamSettings
 from realtime.live_session import LiveSession
 from realtime.messages import MidiSettings
 from realtime.midi.source import SourceSettings
+from realtime.package import resolve
 from realtime.plain import to_plain
 from realtime.plugins.spec import PluginSpec
 
 # Of the whole, after the last kill: memory grows in steps of one model's session until as many as ever meet have met.
 _WARM_UP_PART = 0.25
+_SIZE_EVERY_PART = 0.05
 _MEMORY_MB = 2.0
 _CHANGE_S = 60.0
 _MOST_PAUSE_S = 4.0
@@ -62,7 +64,11 @@ class SoakSettings:
 
 @dataclass(slots=True)
 class SoakReport:
-    """What happened. `failures` holds a sentence per assertion that did not hold; empty: all held."""
+    """What happened. `failures` holds a sentence per assertion that did not hold; empty: all held.
+
+    seconds_with_late_plugins: of those compared, which differed while the plugins' process was late: then the
+    sound goes past it. memory_at_rest_mb: of the second half, in order.
+    """
 
     machine: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
@@ -74,8 +80,10 @@ class SoakReport:
     frames_asked: int = 0
     frames_missing: int = 0
     frames_compared: int = 0
+    seconds_with_late_plugins: int = 0
     xruns: int = 0
     memory_mb: tuple[float, float] = (0.0, 0.0)
+    memory_at_rest_mb: list[float] = field(default_factory=list)
     threads: tuple[int, int] = (0, 0)
     handles: tuple[int, int] = (0, 0)
     failures: list[str] = field(default_factory=list)
@@ -112,7 +120,7 @@ class Soak:
         wanted = int(self.settings.hours * 3600 * self.settings.rate_hz)
         began, first = time.monotonic(), self._auditor["frames"]
         self._begin_counting()
-        calm: dict[str, tuple[float, int, int]] = {}
+        sizes: list[tuple[float, int, int]] = []
         while (done := self._auditor["frames"] - first) < wanted and not stop():
             part = done / wanted
             progress(part)
@@ -122,9 +130,9 @@ class Soak:
             else:
                 self._act()
             self._wait(self._random.uniform(0.2, pause_s))
-            if part > 0.5 + _WARM_UP_PART and "before" not in calm:
-                calm["before"] = self._size_at_rest()
-        calm["after"] = self._size_at_rest()
+            if part > 0.5 + _WARM_UP_PART + _SIZE_EVERY_PART * len(sizes):
+                sizes.append(self._size_at_rest())
+        sizes.append(self._size_at_rest())
         self._end_counting()
         report, took = self.report, time.monotonic() - began
         report.hours = (self._auditor["frames"] - first) / self.settings.rate_hz / 3600
@@ -132,7 +140,8 @@ class Soak:
         report.actions, report.faults_caused = dict(self._actions), dict(self._caused)
         report.restarts = self._session.restarts
         report.frames_compared = self._auditor["compared"]
-        before, after = calm.get("before", calm["after"]), calm["after"]
+        before, after = sizes[0], sizes[-1]
+        report.memory_at_rest_mb = [round(size[0], 2) for size in sizes]
         report.memory_mb = (round(before[0], 2), round(after[0], 2))
         report.threads, report.handles = (before[1], after[1]), (before[2], after[2])
         self._judge()
@@ -143,12 +152,13 @@ class Soak:
         if report.frames_missing:
             fail(f"{report.frames_missing} of {report.frames_asked} frames that the server asked for were not served.")
         wrong = {
-            "not_finite": "blocks were not finite", "too_loud": "blocks were over full scale",
-            "differed": "seconds were not what was played",
-        }  # fmt: skip
-        for name, what in wrong.items():
-            if self._auditor[name]:
-                fail(f"{self._auditor[name]} {what}.")
+            "blocks were not finite": self._auditor["not_finite"],
+            "blocks were over full scale": self._auditor["too_loud"],
+            "seconds were not what was played": self._auditor["differed"] - report.seconds_with_late_plugins,
+        }
+        for what, count in wrong.items():
+            if count:
+                fail(f"{count} {what}.")
         if not self._auditor["heard_sound"] or not report.frames_compared:
             fail("No sound came back, or none was compared.")
         grown = report.memory_mb[1] - report.memory_mb[0]
@@ -197,8 +207,18 @@ class Soak:
             self._session.change_controls({"target": weights})
 
     def _act_model(self) -> None:
-        self._session.load_model(self._random.choice(self.settings.models))
-        self._await(lambda event: event.kind in ("running", "refused"), "another model")
+        self._play(self._random.choice(self.settings.models))
+
+    def _play(self, model: str) -> None:
+        """Exchange the model, and wait until it is there: other events tell of what runs too."""
+        self._session.load_model(model)
+        name = resolve(model).manifest.name
+
+        def over(event: Event) -> bool:
+            there = event.kind == "running" and (event.value.change, event.value.model) == ("model", name)
+            return there or event.kind == "refused"
+
+        self._await(over, f"the model {name}")
 
     def _act_mute(self) -> None:
         self._session.mute(self._random.random() < 0.3)
@@ -223,16 +243,18 @@ class Soak:
 
     def _act_compare(self) -> None:
         """Pass the input on, and look whether every sample of it comes back."""
-        self._session.load_model("identity")
-        self._await(lambda event: event.kind in ("running", "refused"), "the identity")
+        self._play("identity")
         self._auditor.storm(-1)
         self._session.change_controls(Controls().to_mapping())
         self._session.mute(False)
         for index in range(len(self.settings.plugins)):
             self._session.set_plugin_bypass("before", index, True)
         self._wait(3.0)  # notes die away, ramps end
+        late, differed = self._session.snapshot().missed_plugins, self._auditor["differed"]
         self._auditor.compare()
         self._until(lambda: not self._auditor.comparing, "a comparison")
+        if self._session.snapshot().missed_plugins > late:
+            self.report.seconds_with_late_plugins += self._auditor["differed"] - differed
 
     def _act_plugin(self) -> None:
         self._session.set_plugin_bypass("before", 0, self._random.random() < 0.5)
@@ -303,8 +325,7 @@ class Soak:
         if self._session.state().recording is not None:
             self._act_record()
         for model in self.settings.models:
-            self._session.load_model(model)
-            self._await(lambda event: event.kind in ("running", "refused"), "a model")
+            self._play(model)
         self._act_compare()
         return self._size()
 
