@@ -1,4 +1,7 @@
-"""`retimbre evaluate PACKAGE`: does a model keep the playing, become its target, and how fast, on unseen sound."""
+"""`retimbre evaluate PACKAGE`: does a model keep the playing, become its target, and how fast, on unseen sound.
+
+`retimbre evaluate RUN_FOLDER` of a classifier: its accuracy and confusion matrix (trainer.classifier_report).
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,15 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="PACKAGE", help="A model's name or folder.")],
+    model: Annotated[str, typer.Argument(metavar="PACKAGE", help="A model's name or folder, or a classifier's run.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.json, report.md and pictures.")],
     recordings: Annotated[
         Path | None, typer.Option(help="index.json of `prepare recordings`: its phrases are converted.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Parts of the indexes to use, separated by commas.")] = "test",
+    split: Annotated[
+        str,
+        typer.Option(help="Parts of the indexes, separated by commas; left out: test (a classifier: validation too)."),
+    ] = "",
     domains: Annotated[str, typer.Option(help="Only these origins among the recordings, separated by commas.")] = "",
     clips: Annotated[Path | None, typer.Option(help="A folder of sound files to convert as well.")] = None,
     paired: Annotated[
@@ -59,12 +65,15 @@ def evaluate(
     from trainer.evaluation_report import print_report, write_report
     from trainer.judge import Judge
 
+    if (Path(model) / "config.json").is_file():
+        _classifier(Path(model), out, recordings, _words(split), limit)
+        return
     package = resolve(model)
     known = [target.name for target in package.manifest.targets]
     wanted = _words(targets)
     material: list[Clip] = []
     if recordings is not None:
-        material += work.clips_of_recordings(recordings, _words(split), _words(domains), limit)
+        material += work.clips_of_recordings(recordings, _words(split or "test"), _words(domains), limit)
     if clips is not None:
         material += work.clips_of_folder(clips)
     if paired is not None:
@@ -101,6 +110,20 @@ def evaluate(
         )
         with_section(package, card, text, {name: smaller(out / name) for name in shown})
     console.print(f"{out / 'report.md'}, report.json and {1 + len(gallery.examples)} pictures beside it")
+
+
+def _classifier(run: Path, out: Path, recordings: Path | None, splits: tuple[str, ...], limit: int | None) -> None:
+    """A classifier's accuracy and confusion matrices, printed and written."""
+    from rich.console import Console
+
+    from trainer import classifier_report as work
+
+    indexes = [] if recordings is None else [recordings]
+    report = work.measure(run, indexes, splits or ("validation", "test"), limit)
+    work.write_report(report, out)
+    console = Console()
+    work.print_report(report, console)
+    console.print(f"{out / 'report.md'} and report.json", soft_wrap=True)
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -22,32 +22,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from realtime.errors import ConfigError
-from realtime.manifest import Manifest
-from trainer import excerpts, judge
+from trainer import judge
+from trainer.classification import ClassifierRecipe, ClassifierTraining, InstrumentData, tiny_data
 from trainer.config import RunConfig, setting
-from trainer.recipe import Clip, Recipe, register
+from trainer.recipe import register
 
 SILENT_COLUMN = 1.0 - 2.0 * 40.0 / judge.FLOOR_DB  # 40 dB below the loudest band, on log_mel's scale
-INSTRUMENTS = (
-    *("bassoon", "cello", "clarinet", "flute", "french_horn", "guitar", "harp"),
-    *("organ", "piano", "saxophone", "trombone", "trumpet", "violin", "voice"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class ClassifierData:
-    """`[data]`: real recordings of every class."""
-
-    indexes: tuple[Path, ...] = setting(meaning="indexes written by `retimbre prepare recordings`; all are merged")
-    classes: tuple[str, ...] = setting(INSTRUMENTS, "the instruments to tell apart")
-    splits: tuple[str, ...] = setting(("train",), "the parts of the data that are learnt from")
-    seconds: float = setting(2.0, "length of an excerpt", minimum=0.5, maximum=10.0)
-    validation_excerpts: int = setting(16, "excerpts of each class that validation listens to", minimum=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +43,10 @@ class ClassifierModel:
 
 
 @dataclass(frozen=True, slots=True)
-class ClassifierTraining:
-    """`[training]`."""
-
-    learning_rate: float = setting(2e-3, "of AdamW", minimum=0)
-    weight_decay: float = setting(1e-2, "of AdamW", minimum=0)
-    smoothing: float = setting(0.05, "label smoothing", minimum=0, maximum=0.5)
-    masked_bands: int = setting(10, "longest run of bands hidden at a time", minimum=0, maximum=48)
-
-
-@dataclass(frozen=True, slots=True)
 class ClassifierConfig:
     """The sections of the run file."""
 
-    data: ClassifierData
+    data: InstrumentData
     model: ClassifierModel
     training: ClassifierTraining
 
@@ -105,12 +79,10 @@ class InstrumentNetwork(nn.Module):
 
 
 @register("classifier")
-class Classifier(Recipe):
+class Classifier(ClassifierRecipe):
     """The recipe: balanced classes, balanced sources, cross-entropy."""
 
     Config = ClassifierConfig
-    metric = "error"
-    playable = False
 
     def __init__(self, config: ClassifierConfig, run: RunConfig) -> None:
         super().__init__(config, run)
@@ -118,120 +90,20 @@ class Classifier(Recipe):
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=config.training.learning_rate, weight_decay=config.training.weight_decay
         )
-        self._bank: excerpts.Bank | None = None
-        self._unseen: tuple[Tensor, Tensor] | None = None
 
-    def networks(self) -> dict[str, nn.Module]:
-        """One network."""
-        return {"classifier": self.network}
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """One optimizer."""
-        return {"classifier": self.optimizer}
-
-    @property
-    def bank(self) -> excerpts.Bank:
-        """The training recordings, read on first use."""
-        if self._bank is None:
-            data = self.config.data
-            self._bank = excerpts.load_bank(data.indexes, data.splits, data.classes)
-        return self._bank
-
-    def batch(self, step: int, items: range) -> dict[str, Tensor]:
-        """Log-mels `x` (items, 1, 96, T) and class numbers `label`; classes take turns over a shuffled order."""
-        data = self.config.data
-        count = len(data.classes)
-        spectra, labels = [], []
-        for item in items:
-            rng = np.random.default_rng([self.run.seed, step, item])
-            place = step * self.run.batch + item
-            order = np.random.default_rng([self.run.seed, place // count]).permutation(count)
-            label = int(order[place % count])
-            audio = excerpts.excerpt(self.bank, data.classes[label], data.seconds, rng)
-            spectrum = judge.log_mel(excerpts.colour(audio, rng))
-            if (longest := self.config.training.masked_bands) > 0 and rng.random() < 0.5:
-                start = int(rng.integers(judge.BANDS - longest))
-                spectrum[start : start + int(rng.integers(1, longest + 1))] = -1.0
-            spectra.append(spectrum)
-            labels.append(label)
-        return {"x": torch.from_numpy(np.stack(spectra)[:, None]), "label": torch.tensor(labels)}
-
-    def training_step(self, batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
+    def loss(self, output: Tensor, label: Tensor) -> Tensor:
         """Cross-entropy."""
-        logits = self.network(batch["x"])
-        loss = nn.functional.cross_entropy(logits, batch["label"], label_smoothing=self.config.training.smoothing)
-        self.descend("classifier", loss)
-        right = (logits.argmax(1) == batch["label"]).float().mean()
-        return {"cross_entropy": loss.detach(), "accuracy": right}
-
-    def validate(self) -> dict[str, float]:
-        """Share of wrongly named excerpts of the validation sources, each class counting the same."""
-        x, label = self._validation()
-        self.network.eval()
-        with torch.no_grad():
-            named = torch.cat([self.network(part.to(self.device)).argmax(1).cpu() for part in x.split(32)])
-        metrics = {
-            f"accuracy_{self.config.data.classes[int(c)]}": float((named[label == c] == c).float().mean())
-            for c in label.unique()
-        }
-        return {"error": 1.0 - float(np.mean(list(metrics.values()))), **metrics}
-
-    def _validation(self) -> tuple[Tensor, Tensor]:
-        if self._unseen is None:
-            data = self.config.data
-            bank = excerpts.load_bank(data.indexes, ("validation",), data.classes)
-            names = bank.classes()
-            if not names:  # a user's small set without one: the training sources, dry
-                bank, names = self.bank, self.bank.classes()
-            spectra, labels = [], []
-            for name in names:
-                for number in range(data.validation_excerpts):
-                    rng = np.random.default_rng([data.classes.index(name), number])
-                    spectra.append(judge.log_mel(excerpts.excerpt(bank, name, data.seconds, rng)))
-                    labels.append(data.classes.index(name))
-            self._unseen = torch.from_numpy(np.stack(spectra)[:, None]), torch.tensor(labels)
-        return self._unseen
-
-    def clips(self) -> list[Clip]:
-        """None: nothing sounds."""
-        return []
-
-    def streaming_module(self) -> nn.Module:
-        """Refused: a classifier plays nothing."""
-        raise ConfigError(_NO_PACKAGE)
-
-    def initial_states(self) -> tuple[Tensor, ...]:
-        """No state."""
-        return ()
-
-    def manifest(self) -> Manifest:
-        """Refused: a classifier plays nothing."""
-        raise ConfigError(_NO_PACKAGE)
-
-    def card(self) -> str:
-        """What it is."""
-        return f"# classifier\n\nNames one of: {', '.join(self.config.data.classes)}.\n"
+        return nn.functional.cross_entropy(output, label, label_smoothing=self.config.training.smoothing)
 
     @classmethod
     def tiny(cls, material: Path) -> ClassifierConfig:
         """Two classes, narrow."""
-        index = material / "recordings" / "index.json"
-        rows = json.loads(index.read_text(encoding="utf-8"))["recordings"]
-        classes = tuple(sorted({judge.class_of(r["domain"]) for r in rows if r["split"] == "train"}))[:2]
         return ClassifierConfig(
-            ClassifierData(indexes=(index,), classes=classes, validation_excerpts=2),
-            ClassifierModel(widths=(4, 4, 4, 4, 4, 4)),
-            ClassifierTraining(),
+            tiny_data(InstrumentData, material), ClassifierModel(widths=(4, 4, 4, 4, 4, 4)), ClassifierTraining()
         )
 
 
-_NO_PACKAGE = (
-    "A classifier makes no sound and so no package: write it for `retimbre evaluate` with "
-    "`python -m trainer.judge.write RUN_FOLDER`."
-)
-
-
-def write_judge(network: InstrumentNetwork, data: ClassifierData, accuracy: Mapping[str, Any], folder: Path) -> None:
+def write_judge(network: nn.Module, data: InstrumentData, accuracy: Mapping[str, Any], folder: Path) -> None:
     """Write `classifier.onnx` and `classifier.json` for `trainer.judge.Judge`; `accuracy` is recorded as given."""
     network = network.cpu().eval()
     example = torch.zeros(1, 1, judge.BANDS, 77)
