@@ -4,8 +4,8 @@
                                   out▮▮▮▯▯  ──◆──  latency load drop-outs
 
 Where the window is too narrow for one row the measures move into a second. Above a panel that shows power, levels and
-tuner itself, and larger, they are not shown twice (`set_calm`); what is pressed in need stays where it is. Driven by
-the bridge's state and frames; texts are set only when they change. GUI thread.
+tuner itself (or the last two), and larger, they are not shown twice (`set_calm`); what is pressed in need stays where
+it is. Driven by the bridge's state and frames; texts are set only when they change. GUI thread.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Header(QFrame):
         self._bridge, self._memory = bridge, memory
         self._frames = 0
         self._narrow: bool | None = None
-        self._calm = False
+        self._calm = self._meters_below = False
         self.power = PowerButton(self)
         self.model = ModelButton(self)
         self.presets = PresetsMenu(bridge, memory)
@@ -112,19 +112,20 @@ class Header(QFrame):
         most = (100, 60) if self._calm else (60, 40)
         self.model.setStyleSheet(f"min-width: {theme.px(least[0])}px; max-width: {theme.px(most[0])}px;")
         self.presets.setStyleSheet(f"min-width: {theme.px(least[1])}px; max-width: {theme.px(most[1])}px;")
-        for part in (self.power, self._meters, self.tuner):
-            part.setHidden(self._calm)
+        self.power.setHidden(self._calm)
+        for part in (self._meters, self.tuner):
+            part.setHidden(self._calm or self._meters_below)
         self._grid.setRowMinimumHeight(0, 0 if narrow else self._meters.sizeHint().height())  # equal above every panel
         self._measures.setHidden(self._calm and narrow)  # its numbers stand, explained, on the panel
         for action in self._buttons:
             action.set_bare(bare=narrow and self.width() < theme.px(220))
         self._grid.setColumnStretch(0, 2)
-        self._grid.setColumnStretch(1, 0 if narrow or self._calm else 3)
+        self._grid.setColumnStretch(1, 0 if narrow or self._calm or self._meters_below else 3)
 
-    def set_calm(self, calm: bool) -> None:
-        """Whether the panel below shows power, levels and tuner itself."""
-        if calm != self._calm:
-            self._calm, self._narrow = calm, None
+    def set_calm(self, calm: bool, *, meters_below: bool = False) -> None:
+        """Whether the panel below shows power, levels and tuner itself, or levels and tuner alone."""
+        if (calm, meters_below) != (self._calm, self._meters_below):
+            self._calm, self._meters_below, self._narrow = calm, meters_below, None
             self._fold_to_fit()
 
     def _connect(self) -> None:

@@ -2,6 +2,7 @@
 
 icon("power")                  text colour, dimmer where disabled
 icon("warning", "warn")        in the colour of a token
+set_icon(button, "play")       on a button, with room between it and the words
 app_icon()                     the application's own, in its own colours
 """
 
@@ -10,14 +11,16 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from PyQt6.QtCore import QByteArray, QRectF, Qt
+from PyQt6.QtCore import QByteArray, QRectF, QSize, Qt
 from PyQt6.QtGui import QIcon, QPainter, QPixmap
 from PyQt6.QtSvg import QSvgRenderer
+from PyQt6.QtWidgets import QAbstractButton, QPushButton
 
 from gui import theme
 
 FOLDER = Path(__file__).parent / "icons"
 _SIZES = (16, 24, 32, 48, 64, 96)
+_BESIDE = 0.25  # of an icon's height
 
 
 def names() -> tuple[str, ...]:
@@ -25,10 +28,21 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.svg") if path.stem != "app"))
 
 
-def icon(name: str, ink: str = "text") -> QIcon:
-    """The icon in the colour of a theme's token, for the theme that is applied now."""
+def icon(name: str, ink: str = "text", beside: float = 0.0) -> QIcon:
+    """The icon in the colour of a theme's token, for the theme that is applied now; beside: room at its right."""
     now = theme.current()
-    return _tinted(name, getattr(now, ink), now.border)
+    return _tinted(name, getattr(now, ink), now.border, beside)
+
+
+def set_icon(button: QAbstractButton, name: str, ink: str = "text", units: float = 4) -> None:
+    """Give a button an icon of so many units of the grid, and room between it and the words beside it.
+
+    Qt leaves 4 px there at every size of the text.
+    """
+    beside = _BESIDE if isinstance(button, QPushButton) and button.text() else 0.0
+    size = theme.px(units)
+    button.setIcon(icon(name, ink, beside))
+    button.setIconSize(QSize(round(size * (1 + beside)), size))
 
 
 def pixmap(name: str, size: int, ink: str = "text", ratio: float = 1.0) -> QPixmap:
@@ -53,16 +67,16 @@ def _source(name: str) -> str:
 
 
 @cache
-def _tinted(name: str, ink: str, disabled: str) -> QIcon:
+def _tinted(name: str, ink: str, disabled: str, beside: float) -> QIcon:
     made = QIcon()
     for size in _SIZES:
-        made.addPixmap(_drawn(_source(name).replace("currentColor", ink), size))
-        made.addPixmap(_drawn(_source(name).replace("currentColor", disabled), size), QIcon.Mode.Disabled)
+        made.addPixmap(_drawn(_source(name).replace("currentColor", ink), size, beside))
+        made.addPixmap(_drawn(_source(name).replace("currentColor", disabled), size, beside), QIcon.Mode.Disabled)
     return made
 
 
-def _drawn(source: str, size: int) -> QPixmap:
-    picture = QPixmap(size, size)
+def _drawn(source: str, size: int, beside: float = 0.0) -> QPixmap:
+    picture = QPixmap(round(size * (1 + beside)), size)
     picture.fill(Qt.GlobalColor.transparent)
     painter = QPainter(picture)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -165,7 +165,9 @@ class MainWindow(QMainWindow):
 
     def _calm_header(self) -> None:
         """A panel that shows power and levels large says so: they are not shown twice."""
-        self.header.set_calm(getattr(self.panels.get(self.current), "shows_levels", False))
+        panel = self.panels.get(self.current)
+        meters_below = getattr(panel, "shows_meters", False)
+        self.header.set_calm(getattr(panel, "shows_levels", False), meters_below=meters_below)
 
     def show_library(self) -> None:
         """Where models are chosen."""

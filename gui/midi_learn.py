@@ -124,9 +124,9 @@ class MidiLearn(QObject):
         elif not on and self.bar is not None and self.marks is not None:
             application.removeEventFilter(self)
             self._timer.stop()
-            for widget in (self.bar, self.marks):
-                widget.hide()
-                widget.deleteLater()
+            self.bar.leave()
+            self.marks.hide()
+            self.marks.deleteLater()
             self.bar = self.marks = None
             self._chosen = None
 

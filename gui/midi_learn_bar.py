@@ -3,7 +3,7 @@
     ⚇ Click a control, then move a knob or pedal.      [Pedal buttons ▾] [Forget] [All bindings…] [Done]
     ⚠ No MIDI input is open.                           [Open MIDI input ▾]
 
-It lies over the foot of the window. GUI thread.
+It lies at the foot of the window, which makes room for it. GUI thread.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
-from PyQt6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QSizePolicy, QWidget
+from PyQt6.QtWidgets import (
+    QBoxLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QWidget,
+)
 
 from gui import theme
 from gui.icon import pixmap
@@ -92,6 +102,20 @@ class MidiLearnBar(QFrame):
         width = window.width() - 2 * inset
         height = max(self.heightForWidth(width), self.sizeHint().height())
         self.setGeometry(inset, window.height() - height - inset, width, height)
+        self._make_room(height + inset)
+
+    def leave(self) -> None:
+        """Give the room back."""
+        self._make_room(0)
+        self.hide()
+        self.deleteLater()
+
+    def _make_room(self, high: int) -> None:
+        window = self.parentWidget()
+        central = window.centralWidget() if isinstance(window, QMainWindow) else None
+        layout = central.layout() if central is not None else None
+        if layout is not None and layout.contentsMargins().bottom() != high:
+            layout.setContentsMargins(0, 0, 0, high)
 
     def tell(self, words: str) -> None:
         """What was learnt; shown until something else is chosen."""

@@ -14,7 +14,7 @@ from PyQt6.QtCore import QPoint, QSize, Qt, QTimer
 from PyQt6.QtWidgets import QSizePolicy, QToolButton, QWidget
 
 from gui import preset_files, theme
-from gui.icon import icon
+from gui.icon import set_icon
 from gui.presets_popup import PresetsPopup
 from realtime.errors import RetimbreError
 
@@ -135,8 +135,7 @@ class PresetsMenu(QToolButton):
             self.updateGeometry()
 
     def _dress(self) -> None:
-        self.setIcon(icon("star"))
-        self.setIconSize(QSize(theme.px(4), theme.px(4)))
+        set_icon(self, "star")
 
 
 def differs(preset: Preset, settings: StreamSettings, targets: tuple[str, ...]) -> bool:

@@ -38,8 +38,10 @@ def _edged(selector: str, theme: Theme, vertical: int, sides: int, *, states: st
     )
 
 
-def _picture(name: str, theme: Theme) -> str:
-    return f"image: url({(SHEET_ICONS / f'{name}-{theme.name}.svg').as_posix()});"
+def _picture(name: str, theme: Theme, *, other: bool = False) -> str:
+    """other: as the other theme draws it, for what lies on the accent."""
+    drawn = theme.name if not other else "light" if theme.name == "dark" else "dark"
+    return f"image: url({(SHEET_ICONS / f'{name}-{drawn}.svg').as_posix()});"
 
 
 def _surfaces(t: Theme, px: Callable[[float], int]) -> str:
@@ -108,8 +110,8 @@ QPushButton:checked:focus, QToolButton:checked:focus {{ border-color: {t.focus};
 QPushButton:disabled, QToolButton:disabled {{ color: {t.border}; background: {t.surface}; border-color: {t.line}; }}
 QPushButton[role="primary"] {{
   background: {t.accent}; color: {t.on_accent}; border-color: {t.accent}; font-weight: 600;
-  outline: 1px solid {t.on_accent}; outline-offset: -4px; outline-radius: {px(0.5)}px;
 }}
+QPushButton {{ outline: none; }}
 QPushButton[role="primary"]:hover {{ background: {_between(t.accent, t.text)}; }}
 QPushButton[role="primary"]:focus {{ border-color: {t.focus}; }}
 QPushButton[role="primary"]:disabled {{ background: {t.raised}; color: {t.border}; border-color: {t.line}; }}
@@ -135,7 +137,8 @@ QPushButton[role="chip"] {{ border-radius: {px(CONTROL_UNITS) // 2}px; backgroun
 QPushButton[role="chip"]:hover {{ background: {t.raised}; }}
 QPushButton[role="chip"]:checked {{ background: {t.raised}; }}
 QPushButton::menu-indicator, QToolButton::menu-indicator {{ {_picture("down", t)} width: {px(3)}px; }}
-QPushButton::menu-indicator {{ subcontrol-position: right center; right: {px(1.5)}px; }}
+QPushButton::menu-indicator {{ subcontrol-position: right center; right: {px(2)}px; }}
+QPushButton[role="primary"]::menu-indicator {{ {_picture("down", t, other=True)} }}
 QToolButton::menu-indicator {{ subcontrol-position: right bottom; }}
 """
 
@@ -184,6 +187,7 @@ QAbstractItemView {{
   background: {t.surface}; border: 1px solid {t.line}; border-radius: {radius}px; outline: none;
   font-style: normal;  /* a change of font: rows that were laid out before the first showing are laid out again */
 }}
+QAbstractItemView[role="bare"] {{ background: transparent; border-color: transparent; }}
 QAbstractItemView:focus {{ border: 2px solid {t.focus}; }}
 QAbstractItemView::item {{
   min-height: {row}px; padding: {px(1)}px {px(2)}px; color: {t.text}; border-left: {px(0.75)}px solid transparent;

@@ -31,7 +31,7 @@ from PyQt6.QtWidgets import (
 from gui import theme
 from gui.chain.plugin_editor import latency_words
 from gui.chain.plugin_shelf import without_command
-from gui.icon import icon
+from gui.icon import icon, set_icon
 from gui.live_state import Notice
 from gui.widgets.empty_state import EmptyState
 from gui.widgets.notice_bar import NoticeBar
@@ -61,11 +61,11 @@ class PluginBrowser(QWidget):
         self.search.textChanged.connect(self._filter)
         self.search.installEventFilter(self)
         self.scan = QPushButton("Scan")
-        self.scan.setIcon(icon("retry"))
+        set_icon(self.scan, "retry")
         self.scan.setToolTip("Try every installed plugin in a process of its own")
         self.scan.clicked.connect(self._scan)
         self.close_button = QPushButton("Close")
-        self.close_button.setIcon(icon("close"))
+        set_icon(self.close_button, "close")
         self.close_button.clicked.connect(self.closed)
         self.list = QListWidget()
         self.list.setAccessibleName("Plugins")
@@ -86,10 +86,10 @@ class PluginBrowser(QWidget):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
         self.again = QPushButton("Try again")
-        self.again.setIcon(icon("retry"))
+        set_icon(self.again, "retry")
         self.again.clicked.connect(self._try_again)
         self.add = QPushButton("Add")
-        self.add.setIcon(icon("add", "on_accent"))
+        set_icon(self.add, "add", "on_accent")
         theme.set_role(self.add, "primary")
         self.add.clicked.connect(self._pick)
         self.empty = EmptyState(

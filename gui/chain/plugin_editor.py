@@ -17,7 +17,7 @@ from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QPushBu
 
 from gui import theme
 from gui.chain.parameter_row import ParameterRow
-from gui.icon import icon
+from gui.icon import set_icon
 from gui.live_state import Notice
 from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.notice_bar import NoticeBar
@@ -57,7 +57,7 @@ class PluginEditor(QWidget):
         self.bypass.toggled.connect(lambda on: desk.set_bypass(side, index, on))
         self.bypass.setProperty("midi_control", f"{side}.{index}.bypass")
         self.remove = QPushButton("Remove")
-        self.remove.setIcon(icon("remove"))
+        set_icon(self.remove, "remove")
         self.remove.clicked.connect(lambda: desk.remove(side, index))
         self.notice = NoticeBar()
         self._waiting = QLabel("Asking the plugin for its parameters…")

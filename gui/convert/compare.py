@@ -13,7 +13,7 @@ import math
 import time
 from pathlib import Path
 
-from PyQt6.QtCore import QSize, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QHideEvent
 from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
@@ -23,7 +23,7 @@ from gui.convert.ab_view import LANES, AbView
 from gui.convert.job import Job
 from gui.convert.overview import Overview, read_overview
 from gui.convert.time_left import clock
-from gui.icon import icon
+from gui.icon import set_icon
 from gui.widgets.elided_label import ElidedLabel
 
 _TICK_MS = 33
@@ -242,10 +242,9 @@ class Compare(QWidget):
     # look
 
     def _dress(self) -> None:
-        self.play_button.setIcon(icon("stop" if self._playing else "play"))
+        set_icon(self.play_button, "stop" if self._playing else "play")
         self.play_button.setText("Stop" if self._playing else "Play")
         self.play_button.setAccessibleName(self.play_button.text())
-        self.play_button.setIconSize(QSize(theme.px(4), theme.px(4)))
         self._row.setSpacing(theme.px(2))
         for small in self._zooms[1:]:
             small.setFixedWidth(theme.px(9))

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PyQt6.QtCore import QCoreApplication, QPoint, QSize, Qt, QTimer
+from PyQt6.QtCore import QCoreApplication, QPoint, Qt, QTimer
 from PyQt6.QtGui import (
     QAction,
     QDragEnterEvent,
@@ -56,7 +56,7 @@ from gui.convert.queue_model import QueueModel
 from gui.convert.queue_view import QueueView, next_step
 from gui.convert.settings_form import SettingsForm
 from gui.convert.time_left import in_words, overall_part, seconds_left
-from gui.icon import icon
+from gui.icon import icon, set_icon
 from gui.live_state import Notice, Severity
 from gui.memory import Memory
 from gui.widgets.empty_state import EmptyState
@@ -466,12 +466,10 @@ class ConvertPanel(QWidget):
         self.notices.show_notice(Notice(sentence, "convert", severity, action, do))
 
     def _dress(self) -> None:
-        self.add_files.setIcon(icon("add"))
-        self.add_folder.setIcon(icon("folder"))
-        self.cancel_button.setIcon(icon("close"))
-        self.convert_button.setIcon(icon("convert", "on_accent"))
-        for button in (self.add_files, self.add_folder, self.cancel_button, self.convert_button):
-            button.setIconSize(QSize(theme.px(4), theme.px(4)))
+        set_icon(self.add_files, "add")
+        set_icon(self.add_folder, "folder")
+        set_icon(self.cancel_button, "close")
+        set_icon(self.convert_button, "convert", "on_accent")
         self._whole.setSpacing(theme.px(4))
         self._whole.setContentsMargins(*[theme.px(4)] * 4)
         self._bar.setSpacing(theme.px(2))

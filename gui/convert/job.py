@@ -38,6 +38,8 @@ class Request:
     """NAME or NAME=0.7,NAME=0.3; empty: the package's first."""
     label: str = ""
     """What the result's name has in brackets."""
+    preset: str = ""
+    """A preset's name, which brings model, target, controls and plugins; beside it only folder and format count."""
     mix: float = 1.0
     gain_db: float = 0.0
     transpose: float = 0.0
@@ -84,6 +86,9 @@ class Job:
 def arguments(request: Request, sources: Sequence[Path], staging: Path) -> list[str]:
     """What follows `retimbre` on the command line that writes the results of `sources` into the folder `staging`."""
     told = ["convert", *map(os.fspath, sources), "--out", os.fspath(staging), "--json", "--jobs", "1"]
+    if request.preset:
+        told += ["--preset", request.preset]
+        return [*told, "--format", request.format_name] if request.format_name else told
     told += ["--model", request.model, "--mix", f"{request.mix:g}", "--gain", f"{request.gain_db:g}"]
     told += ["--transpose", f"{request.transpose:g}", "--octave", "auto" if request.octave else "off"]
     told += ["--source", request.midi_source]

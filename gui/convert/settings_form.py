@@ -1,9 +1,11 @@
 """How to convert: the model, its target or blend, what matters offline, and where the results go. Remembered.
 
+    preset ────────────────────────────────────────┐
     model ─▶ targets ─▶ sound (mix, level, pitch, phase) ─▶ results (folder, format, when one exists)  ══▶ Request
 
-What a model has no use for is not shown: no blend without targets, no pitch where it takes spectra, no Griffin-Lim
-where it gives samples. GUI thread; the models are read in the background.
+A preset brings all that makes its sound, plugins too, so nothing of it is shown beside it. What a model has no use for
+is not shown: no blend without targets, no pitch where it takes spectra, no Griffin-Lim where it gives samples. GUI
+thread; the models are read in the background.
 
 Over 300 lines because each setting is made, shown, remembered and asked for here.
 """
@@ -15,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from platformdirs import user_music_path
-from PyQt6.QtCore import QSize, pyqtSignal
+from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.bridge import Bridge
 from gui.convert.job import Existing, Request, label_of
-from gui.icon import icon
+from gui.icon import set_icon
 from gui.memory import Memory
+from gui.preset_files import listed
 from gui.widgets.blend_pad import BlendPad
 from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.fader import Fader
@@ -50,6 +53,8 @@ class SettingsForm(QWidget):
         self._bridge, self._memory = bridge, memory
         self.packages: dict[str, FoundPackage] = {}
         self.out = memory.get("convert.folder", user_music_path() / "Retimbre" / "Converted")
+        self.preset = _choice("Preset")
+        self.preset_words = QLabel("Files sound as the preset does on stage: its model, blend, levels and plugins.")
         self.model = _choice("Model")
         self.blend = BlendPad()
         self.blend_words = QLabel()
@@ -66,6 +71,7 @@ class SettingsForm(QWidget):
         self.folder = ElidedLabel()
         self.choose_folder = QPushButton("Change…")
         self._titles: list[QLabel] = []
+        self._midi_wanted = False
         self._fill()
         self._lay_out()
         self._restore()
@@ -75,11 +81,16 @@ class SettingsForm(QWidget):
 
     @property
     def ready(self) -> bool:
-        """Whether the models are known and one is chosen."""
-        return self._package() is not None
+        """Whether the models are known and one is chosen, or a preset."""
+        return bool(self.preset.currentData()) or self._package() is not None
 
     def request(self) -> Request:
         """What is set."""
+        if preset := str(self.preset.currentData() or ""):
+            return Request(
+                out=self.out, model="", label=label_of("", preset), preset=preset,
+                format_name=str(self.format.currentData()), existing=self.existing.currentData(),
+            )  # fmt: skip
         package = self._package()
         assert package is not None
         assert package.manifest is not None
@@ -116,23 +127,42 @@ class SettingsForm(QWidget):
 
     def set_midi_wanted(self, wanted: bool) -> None:
         """Show what plays MIDI files only while there are any."""
+        self._midi_wanted = wanted
+        wanted = wanted and not self.preset.currentData()
         self.midi_label.setVisible(wanted)
         self.midi_source.setVisible(wanted)
 
     def read_models(self, then: Callable[[], None] | None = None) -> None:
-        """Find the packages, keeping the choice."""
+        """Find the packages and presets, keeping the choice."""
 
-        def show(found: list[FoundPackage]) -> None:
-            self._show_models(found)
+        def find() -> tuple[list[FoundPackage], list[str]]:
+            return find_packages(), [one.name for one in listed() if one.error is None]
+
+        def show(found: tuple[list[FoundPackage], list[str]]) -> None:
+            self._show_presets(found[1])
+            self._show_models(found[0])
             if then is not None:
                 then()
 
-        self._bridge.in_background(find_packages, show, self.cannot.emit)
+        self._bridge.in_background(find, show, self.cannot.emit)
 
     # inside
 
     def _package(self) -> FoundPackage | None:
         return self.packages.get(str(self.model.currentData()))
+
+    def _show_presets(self, names: list[str]) -> None:
+        shown = [self.preset.itemData(row) for row in range(1, self.preset.count())]
+        if names != shown:
+            wanted = self.preset.currentData() or self._memory.get("convert.preset", "")
+            blocked = self.preset.blockSignals(True)
+            self.preset.clear()
+            self.preset.addItem("None: choose below", "")
+            for name in names:
+                self.preset.addItem(name, name)
+            self.preset.setCurrentIndex(max(0, self.preset.findData(wanted)))
+            self.preset.blockSignals(blocked)
+            self._show_model()
 
     def _show_models(self, found: list[FoundPackage]) -> None:
         usable = [one for one in found if one.manifest is not None and not one.hidden]
@@ -152,8 +182,17 @@ class SettingsForm(QWidget):
         self._show_model()
 
     def _show_model(self) -> None:
-        package = self._package()
-        if package is None or package.manifest is None:
+        package, alone = self._package(), not self.preset.currentData()
+        self.preset_words.setVisible(not alone)
+        always: tuple[QWidget, ...] = (
+            self._sound_title, self._model_title, self.model, self.mix, self.gain, self.match,
+        )  # fmt: skip
+        sometimes: tuple[QWidget, ...] = (self.blend, self.blend_words, self.transpose, self.octave, self.griffin_lim)
+        for part in (*always, *sometimes):
+            part.setVisible(alone and part in always)
+        self.set_midi_wanted(self._midi_wanted)
+        if not alone or package is None or package.manifest is None:
+            self.changed.emit()
             return
         manifest = package.manifest
         names = [one.title for one in manifest.targets]
@@ -222,10 +261,15 @@ class SettingsForm(QWidget):
         self.match.setToolTip("Gives each result the loudness that its input has")
         theme.set_role(self.blend_words, "dim")
         self.blend_words.setWordWrap(True)
+        theme.set_role(self.preset_words, "dim")
+        self.preset_words.setWordWrap(True)
 
     def _lay_out(self) -> None:
         self._column = QVBoxLayout(self)
-        self._head("Model")
+        self._head("Preset")
+        self._column.addWidget(self.preset)
+        self._column.addWidget(self.preset_words)
+        self._model_title = self._head("Model")
         for widget in (self.model, self.blend, self.blend_words):
             self._column.addWidget(widget)
         self._head("Results")
@@ -233,9 +277,12 @@ class SettingsForm(QWidget):
         row.addWidget(self.folder, 1)
         row.addWidget(self.choose_folder)
         self._column.addLayout(row)
-        for widget in (self.format, self.existing):
-            self._column.addWidget(widget)
-        self._head("Sound")
+        for words, box in (("Format", self.format), ("Where a result is there already", self.existing)):
+            label = QLabel(words)
+            theme.set_role(label, "dim")
+            self._column.addWidget(label)
+            self._column.addWidget(box)
+        self._sound_title = self._head("Sound")
         for control in (self.mix, self.gain, self.transpose, self.octave, self.match, self.griffin_lim):
             self._column.addWidget(control)
         self._column.addWidget(self.midi_label)
@@ -247,11 +294,12 @@ class SettingsForm(QWidget):
         self._column.addStretch(1)
         self.set_midi_wanted(False)
 
-    def _head(self, words: str) -> None:
+    def _head(self, words: str) -> QLabel:
         label = QLabel(words)
         theme.set_role(label, "strong")
         self._titles.append(label)
         self._column.addWidget(label)
+        return label
 
     def _restore(self) -> None:
         memory = self._memory
@@ -274,6 +322,8 @@ class SettingsForm(QWidget):
         self._show_folder()
 
     def _connect(self) -> None:
+        self.preset.currentIndexChanged.connect(self._show_model)
+        self.preset.currentIndexChanged.connect(self._keep)
         self.model.currentIndexChanged.connect(self._show_model)
         self.model.currentIndexChanged.connect(self._keep)
         self.blend.weights_changed.connect(self._keep_weights)
@@ -296,6 +346,7 @@ class SettingsForm(QWidget):
     def _keep(self, *_: object) -> None:
         """Remember everything, and say that it changed."""
         values = {
+            "preset": self.preset.currentData() or "",
             "model": self.model.currentData(),
             "mix": self.mix.value(),
             "gain_db": self.gain.value(),
@@ -316,9 +367,8 @@ class SettingsForm(QWidget):
         self._column.setContentsMargins(theme.px(3), theme.px(2), theme.px(3), theme.px(2))
         for title in self._titles[1:]:
             title.setContentsMargins(0, theme.px(3), 0, 0)
-        self.blend.setMinimumHeight(theme.px(42))
-        self.choose_folder.setIcon(icon("folder"))
-        self.choose_folder.setIconSize(QSize(theme.px(4), theme.px(4)))
+        self.blend.setFixedHeight(theme.px(46))
+        set_icon(self.choose_folder, "folder")
 
 
 def _choice(name: str) -> QComboBox:

@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QListVi
 
 from gui import theme
 from gui.bridge import Bridge
+from gui.icon import set_icon
 from gui.live_state import LiveState, Notice
 from gui.memory import Memory
 from gui.play.file_playback import FilePlayback
@@ -27,7 +28,6 @@ from gui.play.library_entries import Entry, matching, read_library, tags_of
 from gui.play.library_list import ENTRY_ROLE, EntriesModel, EntryDelegate
 from gui.play.model_column import entry_of
 from gui.play.model_facts import ModelFacts
-from gui.play.pictures import set_icon
 from gui.widgets.notice_bar import NoticeBar
 
 

@@ -17,10 +17,11 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayou
 
 from gui import theme
 from gui.bridge import Bridge
+from gui.icon import set_icon
 from gui.live_state import LiveState
 from gui.play.blend import Blend
 from gui.play.library_entries import Entry
-from gui.play.pictures import Picture, set_icon
+from gui.play.pictures import Picture
 from gui.widgets.elided_label import ElidedLabel
 
 

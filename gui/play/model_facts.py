@@ -14,11 +14,11 @@ from PyQt6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButto
 
 from gui import show_file, theme
 from gui.bridge import Bridge
+from gui.icon import set_icon
 from gui.live_state import Notice
 from gui.play.card_view import Card, CardView, read_card
 from gui.play.file_playback import FilePlayback
 from gui.play.library_entries import Entry
-from gui.play.pictures import set_icon
 from gui.play.preview_sound import Heard, preview_file
 from realtime.manifest import Target
 

@@ -17,7 +17,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("highpass_hz", "High-pass", "Takes away everything below, such as rumble."),
             ("gate_hysteresis_db", "Gate gap", "An open gate stays open until the level is this far below it."),
-            ("player_level_db", "Forte", "Player level: how loud your forte is. It becomes the model's forte."),
+            ("player_level_db", "Player level", "How loud your forte is. It becomes the model's forte."),
         ),
     ),
     (
@@ -27,13 +27,13 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     (
         "Compressor",
         (
-            ("compressor_db", "Above", "Threshold: above it loud becomes less loud."),
+            ("compressor_db", "Threshold", "Above it loud becomes less loud."),
             ("compressor_ratio", "Ratio", "So many dB more become 1 dB more."),
             ("compressor_makeup_db", "Make-up", "Gain after it."),
         ),
     ),
     (
-        "Its times",
+        "Compressor speed",
         (
             ("compressor_attack_ms", "Attack", "How quickly it turns down."),
             ("compressor_release_ms", "Release", "How quickly it lets go."),

@@ -10,16 +10,9 @@ from __future__ import annotations
 
 from PyQt6.QtCore import QRectF, QSize
 from PyQt6.QtGui import QColor, QImage, QPainter, QPainterPath, QPaintEvent
-from PyQt6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
+from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from gui import theme
-from gui.icon import icon
-
-
-def set_icon(button: QAbstractButton, name: str, colour: str = "text") -> None:
-    """Give a button an icon as high as its text."""
-    button.setIcon(icon(name, colour))
-    button.setIconSize(QSize(theme.px(4), theme.px(4)))
 
 
 class Picture(QWidget):

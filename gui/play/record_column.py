@@ -29,11 +29,11 @@ from PyQt6.QtWidgets import (
 
 from gui import show_file, theme
 from gui.bridge import Bridge
+from gui.icon import set_icon
 from gui.live_state import LiveState, Notice
 from gui.memory import Memory
 from gui.play.file_playback import FilePlayback
 from gui.play.import_model import Removed, bring_back, remove
-from gui.play.pictures import set_icon
 from gui.play.take_list import TAKE_ROLE, TakeDelegate, TakesModel
 from gui.play.take_store import Take, clock, read_takes, renamed
 from gui.widgets.notice_bar import NoticeBar

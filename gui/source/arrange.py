@@ -17,7 +17,7 @@ from PyQt6.QtWidgets import (
 )
 
 from gui import theme
-from gui.icon import icon
+from gui.icon import set_icon
 
 
 def words(text: str = "", role: str = "", *, wrap: bool = True) -> QLabel:
@@ -44,8 +44,7 @@ class _PushButton(QPushButton):
     def dress(self) -> None:
         """Draw the icon anew."""
         if self._icon_name:
-            self.setIcon(icon(self._icon_name, self._token))
-            self.setIconSize(QSize(theme.px(4), theme.px(4)))
+            set_icon(self, self._icon_name, self._token)
 
 
 class Arrow(QToolButton):
@@ -63,8 +62,7 @@ class Arrow(QToolButton):
 
     def dress(self) -> None:
         """Draw the icon anew."""
-        self.setIcon(icon(self._icon_name))
-        self.setIconSize(QSize(theme.px(4), theme.px(4)))
+        set_icon(self, self._icon_name)
 
 
 def button(text: str, icon_name: str = "", role: str = "") -> QPushButton:

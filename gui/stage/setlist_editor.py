@@ -33,7 +33,7 @@ from PyQt6.QtWidgets import (
 )
 
 from gui import preset_files, theme
-from gui.icon import icon
+from gui.icon import icon, set_icon
 from gui.live_state import Notice
 from gui.stage import setlist_files
 from gui.stage.setlist_draft import SetlistDraft
@@ -83,7 +83,7 @@ class SetlistEditor(QWidget):
         theme.set_role(self.save_button, "primary")
         self.save_button.clicked.connect(self.save)
         self.stage_button = QPushButton("On stage")
-        self.stage_button.setIcon(icon("setlist"))
+        set_icon(self.stage_button, "setlist")
         self.stage_button.clicked.connect(self.stage_wanted)
         self.songs = QListWidget()
         self.songs.setAccessibleName("Order of the evening")
@@ -115,7 +115,7 @@ class SetlistEditor(QWidget):
         self.library.setAccessibleName("Presets to add")
         self.library.itemActivated.connect(lambda _: self.add())
         self.add_button = QPushButton("Add")
-        self.add_button.setIcon(icon("add"))
+        set_icon(self.add_button, "add")
         self.add_button.clicked.connect(self.add)
         self._lay_out()
         self.refresh()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from gui.stage.setlist_editor import SetlistEditor
@@ -25,6 +26,9 @@ _LOCKED = "setlist.locked"
 class SetlistPanel(QWidget):
     """The evening."""
 
+    page_turned = pyqtSignal()
+    """Desk or stage view, or the latter with or without meters."""
+
     def __init__(self, bridge: Bridge, memory: Memory, parent: QWidget | None = None) -> None:
         """memory: whether the stage view is locked."""
         super().__init__(parent)
@@ -34,6 +38,8 @@ class SetlistPanel(QWidget):
         self._stack = QStackedWidget()
         self._stack.addWidget(self.stage)
         self._stack.addWidget(self.editor)
+        self._stack.currentChanged.connect(lambda _: self.page_turned.emit())
+        self.stage.meters_changed.connect(self.page_turned)
         self._on_stage = False
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -48,6 +54,11 @@ class SetlistPanel(QWidget):
             self.show_editor()
         else:
             self.show_stage()
+
+    @property
+    def shows_meters(self) -> bool:
+        """Whether levels and tuner are seen here, so that the header can leave them out."""
+        return not self.editing and self.stage.shows_meters
 
     @property
     def editing(self) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from PyQt6.QtCore import QEvent, QObject, QSize, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QResizeEvent
 from PyQt6.QtWidgets import (
     QGridLayout,
@@ -28,7 +28,7 @@ from PyQt6.QtWidgets import (
 )
 
 from gui import theme
-from gui.icon import icon
+from gui.icon import set_icon
 from gui.stage.big_words import BigTuner, BigWords
 from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.meter import LevelMeter
@@ -50,6 +50,7 @@ class StageView(QWidget):
 
     edit_wanted = pyqtSignal()
     lock_changed = pyqtSignal(bool)
+    meters_changed = pyqtSignal()
 
     def __init__(self, bridge: Bridge, *, locked: bool, parent: QWidget | None = None) -> None:
         """locked: nothing but stepping, bypass, mute and panic answers."""
@@ -63,6 +64,7 @@ class StageView(QWidget):
         self.notice = NoticeBar()
         self.songs = QListWidget()
         self.songs.setAccessibleName("Presets of the setlist")
+        theme.set_role(self.songs, "bare")  # few names in a large box would look like something missing
         self.songs.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.songs.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.songs.itemClicked.connect(self._jump)
@@ -101,6 +103,11 @@ class StageView(QWidget):
         self._dress()
         self.set_locked(locked)
         self.show_state(bridge.state)
+
+    @property
+    def shows_meters(self) -> bool:
+        """Whether there is room for tuner and levels."""
+        return not self._heard.isHidden()
 
     def set_locked(self, locked: bool) -> None:
         """Let only stepping, bypass, mute and panic answer, or everything."""
@@ -234,23 +241,24 @@ class StageView(QWidget):
         self._column.setSpacing(theme.px(2))
         for row in self._rows:
             row.setSpacing(theme.px(3))
-        for button in self._buttons():
-            button.setIcon(icon(button.property("picture")))
         self._fit()
         font = theme.font("title")
         font.setPixelSize(round(theme.px(5)))
         self.songs.setFont(font)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
-        """As large as the place allows; tuner and levels, which the header has too, where they fit."""
+        """As large as the place allows; tuner and levels where they fit, else in the header."""
         super().resizeEvent(event)
         self._fit()
 
     def _fit(self) -> None:
-        self._heard.setVisible(self.height() >= theme.px(_HEARD_UNITS))
+        shown = self.height() >= theme.px(_HEARD_UNITS)
+        if shown == self._heard.isHidden():
+            self._heard.setVisible(shown)
+            self.meters_changed.emit()
         size = max(14, min(theme.px(6), self.width() // 52))
         for button in self._buttons():
-            button.setIconSize(QSize(size * 3 // 2, size * 3 // 2))
+            set_icon(button, button.property("picture"), units=1.5 * size / theme.px(1))
             button.setStyleSheet(f"min-height: {theme.px(7)}px; font-size: {size}px; padding: {theme.px(1)}px;")
 
     def _jump(self, item: QListWidgetItem) -> None:

@@ -27,7 +27,7 @@ from PyQt6.QtWidgets import (
 )
 
 from gui import theme
-from gui.icon import icon
+from gui.icon import icon, set_icon
 from gui.train.asking import ask
 from gui.train.bending import bend
 from gui.train.catalogue import minutes_words
@@ -213,7 +213,7 @@ class CheckView(QWidget):
 
     def _mark_playing(self, path: Path | None) -> None:
         self.listen.setChecked(path is not None)
-        self.listen.setIcon(icon("play" if path is None else "stop"))
+        set_icon(self.listen, "play" if path is None else "stop")
 
     def _arrange(self) -> None:
         head = QHBoxLayout()

@@ -27,7 +27,7 @@ from PyQt6.QtWidgets import (
 )
 
 from gui import theme
-from gui.icon import icon
+from gui.icon import set_icon
 from gui.train.asking import ask
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ class ClipsView(QWidget):
             clip = self.file(part)
             playing = clip is not None and clip.sound == path
             self.buttons[part].setChecked(playing)
-            self.buttons[part].setIcon(icon("stop" if playing else "play"))
+            set_icon(self.buttons[part], "stop" if playing else "play")
 
     def _dress(self) -> None:
         self._mark_playing(self._listening.path)

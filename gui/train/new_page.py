@@ -13,7 +13,7 @@ from PyQt6.QtCore import QTimer, pyqtSignal
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from gui import theme
-from gui.icon import icon
+from gui.icon import set_icon
 from gui.own_command import own_command
 from gui.train import run_process
 from gui.train.asking import ask
@@ -244,7 +244,7 @@ class NewPage(QWidget):
     def _dress(self) -> None:
         self._column.setContentsMargins(theme.px(4), 0, theme.px(4), 0)
         self._column.setSpacing(theme.px(3))
-        self.back.setIcon(icon("previous"))
+        set_icon(self.back, "previous")
 
     def hideEvent(self, event: Any) -> None:  # noqa: N802
         """Nobody listens to what is not seen."""

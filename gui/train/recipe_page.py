@@ -29,7 +29,7 @@ from PyQt6.QtWidgets import (
 )
 
 from gui import theme
-from gui.icon import icon
+from gui.icon import set_icon
 from gui.train.bending import bend
 from gui.train.catalogue import LENGTHS, OWN_SETTINGS, Recipe, minutes_words, rough_time
 from gui.train.recipe_card import RecipeCard
@@ -290,4 +290,4 @@ class RecipePage(QWidget):
         self._column.setSpacing(theme.px(3))
         self._body.setSpacing(theme.px(6))
         self._deck.setSpacing(theme.px(2))
-        self.more.setIcon(icon("down" if self.more.isChecked() else "next"))
+        set_icon(self.more, "down" if self.more.isChecked() else "next")

@@ -9,7 +9,7 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtWidgets import QLabel, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
 from gui import theme
-from gui.icon import icon
+from gui.icon import icon, set_icon
 from gui.train.catalogue import rough_time
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class RunsList(QWidget):
 
     def _dress(self) -> None:
         self._column.setSpacing(theme.px(2))
-        self.new.setIcon(icon("add"))
+        set_icon(self.new, "add")
         self.list.setIconSize(QSize(theme.px(4), theme.px(4)))
 
 

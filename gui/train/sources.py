@@ -30,7 +30,7 @@ from PyQt6.QtWidgets import (
 )
 
 from gui import theme
-from gui.icon import icon
+from gui.icon import set_icon
 from gui.train.catalogue import Material
 from gui.train.run_process import slug
 
@@ -114,12 +114,12 @@ class Instrument(QWidget):
         self.program.setPrefix("program ")
         self.program.setAccessibleName(f"{words}: program of the SoundFont")
         self.folder = QToolButton()
-        self.folder.setIcon(icon("folder"))
+        set_icon(self.folder, "folder")
         self.folder.setAccessibleName(f"{words}: choose a folder")
         self.folder.setToolTip("Choose a folder")
         self.folder.clicked.connect(lambda: choose_folder(self, words, self.path.setText))
         self.file = QToolButton()
-        self.file.setIcon(icon("file"))
+        set_icon(self.file, "file")
         self.file.setAccessibleName(f"{words}: choose a SoundFont")
         self.file.setToolTip("Choose a SoundFont")
         self.file.clicked.connect(lambda: choose_file(self, words, self.path.setText))

@@ -29,7 +29,7 @@ from PyQt6.QtWidgets import (
 )
 
 from gui import theme
-from gui.icon import icon
+from gui.icon import set_icon
 from gui.train.bending import bend
 from gui.train.catalogue import rough_time
 from gui.train.clips_view import ClipsView
@@ -66,7 +66,7 @@ class WatchPage(QWidget):
         self.export = self._button("Add to library", "export", "export", "Make a model of the best weights so far")
         self.play = self._button("Play it", "play", "play", "Load the model and play through it")
         self.more = QToolButton()
-        self.more.setIcon(icon("more"))
+        set_icon(self.more, "more")
         self.more.setAccessibleName("More for this training")
         self.more.setToolTip("More for this training")
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -236,10 +236,10 @@ class WatchPage(QWidget):
         self._column.setSpacing(theme.px(2.5))
         self._body.setSpacing(theme.px(5))
         self.progress.setFixedHeight(theme.px(2))
-        self.show_log.setIcon(icon("down" if self.show_log.isChecked() else "next"))
-        self.more.setIcon(icon("more"))
+        set_icon(self.show_log, "down" if self.show_log.isChecked() else "next")
+        set_icon(self.more, "more")
         for button in (self.stop, self.resume, self.export, self.play):
-            button.setIcon(icon(button.property("picture")))
+            set_icon(button, button.property("picture"))
 
 
 def state_words(run: Run) -> str:

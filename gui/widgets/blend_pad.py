@@ -254,8 +254,10 @@ class BlendPad(QWidget):
         if abs(y) <= 0.9:  # a name is cut before it lies on the circle
             beside = (self.width() - point.x() if x > 0 else point.x()) - away - 4
             room = min(room, max(round(beside), theme.px(14)))
-        words = self._words(painter, k, room)
-        width = painter.fontMetrics().horizontalAdvance(words) + 2
+        words = self._words(painter, k, room, lines=2)
+        metrics = painter.fontMetrics()
+        width = max(map(metrics.horizontalAdvance, words.split("\n"))) + 2
+        high = max(high, words.count("\n") * metrics.lineSpacing() + metrics.height())
         if abs(y) > 0.9:
             left, top = point.x() - width / 2, point.y() + (away if y > 0 else -away - high)
         else:
@@ -266,14 +268,16 @@ class BlendPad(QWidget):
         top = min(max(top, 2.0), self.height() - high - 2.0)
         painter.drawText(QRectF(left, top, width, high), Qt.AlignmentFlag.AlignCenter, words)
 
-    def _words(self, painter: QPainter, k: int, room: int) -> str:
-        """Name and percent, and the pen and font for them."""
+    def _words(self, painter: QPainter, k: int, room: int, lines: int = 1) -> str:
+        """Name, and percent of what is heard, in so many lines at most; and the pen and font for them."""
         weight = self._weights[k]
         painter.setFont(theme.font("strong" if weight > 0.5 else "body"))
         painter.setPen(theme.color("text" if weight > 0.005 else "text_dim"))
-        percent = f" {round(weight * 100)} %"
+        percent = f" {round(weight * 100)} %" if weight > 0.005 else ""
         metrics = painter.fontMetrics()
         name_room = max(0, room - metrics.horizontalAdvance(percent))
+        if lines > 1 and percent and metrics.horizontalAdvance(self._names[k]) > name_room:
+            percent, name_room = f"\n{percent.strip()}", room
         return metrics.elidedText(self._names[k], Qt.TextElideMode.ElideRight, name_room) + percent
 
     def _paint_ring(self, painter: QPainter, at: QPointF) -> None:

@@ -13,6 +13,10 @@ import pytest
 import soundfile
 from PyQt6.QtTest import QTest
 
+from realtime.controls import Controls
+from realtime.presets.library import write_preset
+from realtime.presets.preset import Preset
+
 if TYPE_CHECKING:
     from PyQt6.QtWidgets import QWidget
     from pytestqt.qtbot import QtBot
@@ -93,6 +97,32 @@ def pitch_hz(path: Path) -> float:
     return float(
         found[np.argmax([sum(np.log(np.interp(f * k, hz, spectrum) + 1e-3) for k in range(1, 5)) for f in found])]
     )
+
+
+def test_files_sound_as_a_preset_does(
+    qtbot: QtBot, quiet_bridge: Bridge, memory: Memory, sound: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A preset brings its own level to the result, hides what it decides, names the result, and is remembered."""
+    write_preset(Preset("quiet", "identity", controls=Controls(output_gain_db=-12.0)))
+    window, panel = make_panel(qtbot, quiet_bridge, memory, tmp_path)
+    form = panel.form
+    assert form.mix.isVisible()
+    assert not form.preset_words.isVisible()
+    form.preset.setCurrentIndex(form.preset.findData("quiet"))
+    assert form.preset_words.isVisible()
+    assert not any(part.isVisible() for part in (form.model, form.blend, form.mix, form.match, form.octave))
+    source = sound("a.wav")
+    add(qtbot, panel, source)
+    panel.convert_button.click()
+    qtbot.waitUntil(ended(panel), timeout=60_000)
+    result = tmp_path / "out" / "a (quiet).wav"
+    before, after = soundfile.read(source)[0], soundfile.read(result)[0]
+    assert 20 * np.log10(after.std() / before.std()) == pytest.approx(-12.0, abs=0.1)
+    assert memory.get("convert.preset", "") == "quiet"
+    form.preset.setCurrentIndex(0)
+    assert form.mix.isVisible()
+    window.hide()
+    panel.converter.close()
 
 
 def test_it_begins_with_what_can_be_done(panel: ConvertPanel) -> None:
