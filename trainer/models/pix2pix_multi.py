@@ -89,7 +89,7 @@ class MultiConfig:
 
 
 class StyleEncoder(nn.Module):
-    """Pictures (batch, 1, bins, frames) in log_unit → codes (batch, style) of mean 0 and variance 1 each."""
+    """Pictures (batch, 1, bins, frames) in log_unit → codes (batch, style), each number of mean 0 and variance 1."""
 
     def __init__(self, bins: int, width: int, style: int) -> None:
         super().__init__()
@@ -101,13 +101,13 @@ class StyleEncoder(nn.Module):
             inside = outside
         self.layers = nn.Sequential(*layers)
         self.code = nn.Linear(inside * -(-bins // 16), style)
-        # Codes of one length: no target is stronger than another in a blend.
-        self.level = nn.LayerNorm(style, elementwise_affine=False)
+        # Pictures of music are alike in most; without taking away what they share, all codes begin and stay the same.
+        self.level = BatchNorm2d(style, affine=False)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """The frequencies stay apart, time is averaged: how it sounds, not when."""
-        code: Tensor = self.level(self.code(self.layers(pictures).mean(3).flatten(1)))
-        return code
+        code: Tensor = self.level(self.code(self.layers(pictures).mean(3).flatten(1))[:, :, None, None])
+        return code[:, :, 0, 0]
 
 
 class StyledWindow(nn.Module):
