@@ -40,7 +40,7 @@ def test_the_style_comes_nearer_than_it_costs(bright: StyleTransfer) -> None:
     after = bright.losses(made, content)
     assert before.content == 0.0
     assert after.style < 0.5 * before.style
-    assert after.content + SMALL.style_weight * after.style < 0.6 * SMALL.style_weight * before.style
+    assert after.content + SMALL.style_weight * after.style < 0.8 * SMALL.style_weight * before.style
     assert float(made.min()) >= 0.0
 
 
