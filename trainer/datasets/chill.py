@@ -73,12 +73,13 @@ def divided_by_time(cut: Sequence[tuple[Item, list[Span]]], splits: SplitSetting
         parts: dict[str, list[Span]] = {"train": [], "validation": [], "test": []}
         heard = 0.0
         for span in spans:
-            place = heard / total if total else 0.0
+            seconds = (span[1] or span[0]) - span[0]
+            place = (heard + seconds / 2) / total if total else 0.0
+            heard += seconds
             name = "train"
-            if place >= 1 - splits.test - 1e-9:
+            if place >= 1 - splits.test:
                 name = "test"
-            elif place >= 1 - splits.test - splits.validation - 1e-9:
+            elif place >= 1 - splits.test - splits.validation:
                 name = "validation"
             parts[name].append(span)
-            heard += (span[1] or span[0]) - span[0]
         yield from ((replace(item, split=name), part) for name, part in parts.items() if part)

@@ -18,7 +18,7 @@ from pathlib import Path
 from realtime.errors import DataError
 from trainer.datasets.item import Item
 from trainer.recordings import Found, SplitSettings
-from trainer.splits import LEAVE, SPLITS, by_hash, by_rules, check_fractions, unit_hash
+from trainer.splits import LEAVE, SPLITS, by_rules, check_fractions, unit_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,14 @@ def divide(items: Iterable[Item], splits: SplitSettings, *, published: bool = Fa
     unknown = next((item for item in told if item.split not in SPLITS), None)
     if unknown is not None:
         raise DataError(f"{unknown.inside} is in the split {unknown.split!r}: {', '.join(SPLITS)} are known.")
-    done = [*ruled, *told, *_by_groups(asked, splits, {"validation": splits.validation, "test": splits.test})]
-    if not published:
+    if told and not published:
         have = {item.split for item in told}
+        told = _separated(told, splits.seed)
         lacking = {name: getattr(splits, name) for name in ("validation", "test") if name not in have}
-        if told and lacking:  # a set that publishes no validation gives some of its training
-            from_train = {id(item) for item in told if item.split == "train"}
-            moved = _by_groups([item for item in done if id(item) in from_train], splits, lacking)
-            done = [*(item for item in done if id(item) not in from_train), *moved]
-        done = _separated(done, splits.seed)
+        if lacking:  # a set that publishes no validation gives some of its training
+            training = [item for item in told if item.split == "train"]
+            told = [item for item in told if item.split != "train"] + _by_groups(training, splits, lacking)
+    done = [*ruled, *told, *_by_groups(asked, splits, {"validation": splits.validation, "test": splits.test})]
     return sorted(done, key=lambda item: item.inside)
 
 
@@ -79,40 +78,33 @@ def _group(item: Item) -> str:
 
 
 def _by_groups(items: Sequence[Item], splits: SplitSettings, shares: dict[str, float]) -> list[Item]:
-    """Whole groups of each domain, in the order of their hashes, to each split until its share is reached."""
-    split_of: dict[str, str] = {}
-    sizes: dict[str, Counter[str]] = defaultdict(Counter)
+    """Whole groups of each domain, in the order of their hashes, to each split until its share is reached.
+
+    A domain with too few groups for that is divided by recordings, and one with too few of these is all for training.
+    """
+    wanted = {name: share for name, share in sorted(shares.items()) if share > 0}
+    members: dict[str, list[Item]] = defaultdict(list)
     for item in items:
-        sizes[item.domain][_group(item)] += 1
-    wanted = {name: share for name, share in shares.items() if share > 0}
-    for domain in sorted(sizes):
-        groups = sorted(sizes[domain], key=lambda group: unit_hash(f"{splits.seed}:{group}"))
-        if len(groups) <= len(wanted):
-            continue  # too few to be kept apart: recording by recording, below
-        free = [group for group in groups if group not in split_of]
-        for name, share in sorted(wanted.items()):
-            least = share * sizes[domain].total()
-            taken = sum(sizes[domain][group] for group in groups if split_of.get(group) == name)
-            while free and len(free) > 1 and taken < max(1.0, least - 0.5 * sizes[domain][free[0]]):
+        members[item.domain].append(item)
+    split_of: dict[str, str] = {}
+    for _, of_domain in sorted(members.items()):
+        sizes = Counter(_group(item) for item in of_domain)
+        if len(sizes) <= len(wanted):
+            sizes = Counter(item.inside for item in of_domain if _group(item) not in split_of)
+        ranked = sorted(sizes, key=lambda group: unit_hash(f"{splits.seed}:{group}"))
+        free = [group for group in ranked if group not in split_of]
+        for name, share in wanted.items() if len(sizes) > len(wanted) else ():
+            taken = sum(sizes[group] for group in ranked if split_of.get(group) == name)
+            while len(free) > 1 and taken < max(1.0, share * sizes.total() - 0.5 * sizes[free[0]]):
                 group = free.pop(0)
                 split_of[group] = name
-                taken += sizes[domain][group]
-        for group in free:
-            split_of[group] = "train"
-    few = {domain for domain in sizes if len(sizes[domain]) <= len(wanted)}
-
-    def split(item: Item) -> str:
-        if item.domain in few and _group(item) not in split_of:
-            return by_hash(
-                item.inside, validation=shares.get("validation", 0), test=shares.get("test", 0), seed=splits.seed
-            )
-        return split_of[_group(item)]
-
-    return [replace(item, split=split(item)) for item in items]
+                taken += sizes[group]
+        split_of |= dict.fromkeys(free, "train")
+    return [replace(item, split=split_of.get(_group(item)) or split_of[item.inside]) for item in items]
 
 
 def _separated(items: Sequence[Item], seed: int) -> list[Item]:
-    """No group in two splits: training gives way, and validation or test by a hash."""
+    """Published splits that share no group: training gives way, and validation or test by a hash."""
     where: dict[str, set[str]] = defaultdict(set)
     for item in items:
         if item.group:
