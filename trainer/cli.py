@@ -10,7 +10,18 @@ if TYPE_CHECKING:
     import typer
 
 # One module in `trainer/commands/` per subcommand; the order is the order of `--help`.
-COMMANDS: tuple[str, ...] = ("prepare", "prepare_blend", "train", "lr_find", "export", "evaluate", "interpolate", "listen", "zoo")
+COMMANDS: tuple[str, ...] = (
+    "prepare",
+    "prepare_blend",
+    "train",
+    "lr_find",
+    "phase",
+    "export",
+    "evaluate",
+    "interpolate",
+    "listen",
+    "zoo",
+)
 
 
 def register(app: typer.Typer) -> None:
