@@ -45,7 +45,7 @@ def test_bench_live_counts_through_a_server(tmp_path: Path) -> None:
     package = samples_package(tmp_path)
     words = ("live", "--model", str(package.folder), "--seconds", "2", "--period", "256", "--busy", "0")
     code, found = bench(*words)
-    assert found["callbacks"] >= 0.8 * 2 * 48000 / 256
+    assert found["callbacks"] > 0 and abs(found["callbacks"] - found["seconds"] * 48000 / 256) < 20
     assert found["output_rms_db"] > -60
     assert found["model_us"]["count"] >= 2 * found["callbacks"]
     assert code == (0 if found["clean"] else 1)
@@ -57,9 +57,9 @@ def test_bench_live_counts_through_a_server(tmp_path: Path) -> None:
 def test_a_missed_period_is_laid_to_the_machine_only_just_after_it_stood_still() -> None:
     """Of missed periods those count that stand within 20 ms after a halt; the same of moments drawn evenly."""
     ring = [2.0, 0.003, 5.0, 0.002, 3.0, 0.001, 0.0, 0.0, 0.0, 0.0]
-    halts = bench_live._halts(ring, 1.0)
+    halts = machine_halts.halts_of(ring, 1.0)
     assert halts == [(3.0, 0.001), (5.0, 0.002)]
     missed = [(2.9, 2.91, 1), (3.01, 3.02, 2), (3.1, 3.11, 4), (4.995, 5.005, 8)]
-    assert bench_live._beside(missed, halts) == 2 + 8
-    share = bench_live._share(halts, 1.0, 10.0)
+    assert machine_halts.beside(missed, halts) == 2 + 8
+    share = machine_halts.share(halts, 1.0, 10.0)
     assert 0.002 < share < 0.02
