@@ -16,11 +16,13 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 import torch
 
@@ -29,6 +31,7 @@ from trainer.augment import Augmentation
 from trainer.pairs import read_slice
 from trainer.recording_checks import FloatArray
 
+S = TypeVar("S", bound=npt.NDArray[Any])
 KEPT_BYTES = 1 << 30
 LONGEST_KEPT_BYTES = 8 << 20  # 44 s at 48 kHz; a slice of a longer one costs a seek
 
@@ -89,20 +92,31 @@ class Recordings:
         return found
 
 
-class Kept:
+def _decoded(path: Path) -> FloatArray:
+    try:
+        samples, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise DataError(f"{path} cannot be read ({error}): run `retimbre prepare` again.") from error
+    signal = np.ascontiguousarray(samples[:, 0])
+    signal.flags.writeable = False
+    return signal
+
+
+class Kept(Generic[S]):
     """Decoded recordings, the most recently heard first, as many as fit into `room` bytes; for several threads."""
 
-    def __init__(self, room: int = KEPT_BYTES) -> None:
-        self._room, self._signals, self._lock = room, OrderedDict[Path, FloatArray](), threading.Lock()
+    def __init__(self, decode: Callable[[Path], S], room: int = KEPT_BYTES) -> None:
+        self._decode, self._room, self._lock = decode, room, threading.Lock()
+        self._signals = OrderedDict[Path, S]()
         self.bytes = 0
 
-    def read(self, path: Path) -> FloatArray:
-        """The samples (samples,) of a prepared file, read-only."""
+    def read(self, path: Path) -> S:
+        """What `decode` makes of a file; the same array as long as it is kept."""
         with self._lock:
             if path in self._signals:
                 self._signals.move_to_end(path)
                 return self._signals[path]
-        signal = _decoded(path)
+        signal = self._decode(path)
         with self._lock:
             if path not in self._signals:
                 self._signals[path] = signal
@@ -112,22 +126,12 @@ class Kept:
         return signal
 
 
-_kept = Kept()
+_kept = Kept(_decoded)
 
 
 def read_recording(path: Path) -> FloatArray:
     """The samples (samples,) of a prepared file, kept while there is room: decoding costs more than a slice."""
     return _kept.read(path)
-
-
-def _decoded(path: Path) -> FloatArray:
-    try:
-        samples, _ = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise DataError(f"{path} cannot be read ({error}): run `retimbre prepare recordings` again.") from error
-    signal = np.ascontiguousarray(samples[:, 0])
-    signal.flags.writeable = False
-    return signal
 
 
 class Slices:

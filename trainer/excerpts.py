@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from realtime.errors import DataError
 from trainer.augment import Augmentation
+from trainer.data import Kept
 from trainer.judge import SAMPLE_RATE, class_of
 
 Audio = NDArray[np.float32]
@@ -39,10 +40,15 @@ COLOUR = Augmentation(
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """One recording, 16-bit to spare memory; `midi` is None for a phrase."""
+    """One recording, decoded when it is heard; `midi` is None for a phrase."""
 
-    samples: NDArray[np.int16]
+    path: Path
     midi: float | None
+
+    @property
+    def samples(self) -> NDArray[np.int16]:
+        """At SAMPLE_RATE, without silence around it, its peak at full scale; 16-bit, and kept while there is room."""
+        return _kept.read(self.path)
 
     def part(self, start: int, stop: int) -> Audio:
         """Samples start…stop as float."""
@@ -61,7 +67,7 @@ class Bank:
 
 
 def load_bank(indexes: Sequence[Path], splits: Collection[str], classes: Collection[str]) -> Bank:
-    """Read the recordings of `splits` whose class is one of `classes`; DataError when one class has none at all."""
+    """The recordings of `splits` whose class is one of `classes`; DataError when one class has none at all."""
     bank = Bank()
     for path in indexes:
         try:
@@ -72,20 +78,31 @@ def load_bank(indexes: Sequence[Path], splits: Collection[str], classes: Collect
             name = class_of(row["domain"])
             if row["split"] not in splits or name not in classes:
                 continue
-            audio, rate = soundfile.read(path.parent / row["file"], dtype="float32")
-            if rate != SAMPLE_RATE:
-                audio = soxr.resample(audio, rate, SAMPLE_RATE)
-            audio = _trimmed(audio)
-            whole = np.clip(audio / max(1e-6, float(np.abs(audio).max())) * 32000.0, -32768, 32767).astype(np.int16)
             # Two guitars of one source name are two instruments: the domain belongs to the source.
             source = f"{row['domain']}/{row['source']}"
-            bank.sounds.setdefault(name, {}).setdefault(source, []).append(Sound(whole, row["midi"]))
+            bank.sounds.setdefault(name, {}).setdefault(source, []).append(
+                Sound(path.parent / row["file"], row["midi"])
+            )
     missing = sorted(set(classes) - set(bank.sounds))
     if missing and "train" in splits:
         raise DataError(
             f"The indexes hold no training recordings of {', '.join(missing)}: leave them out of data.classes."
         )
     return bank
+
+
+def _decoded(path: Path) -> NDArray[np.int16]:
+    try:
+        audio, rate = soundfile.read(path, dtype="float32")
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise DataError(f"{path} cannot be read ({error}): run `retimbre prepare` again.") from error
+    audio = _trimmed(audio if rate == SAMPLE_RATE else soxr.resample(audio, rate, SAMPLE_RATE))
+    scaled = audio / max(1e-6, float(np.abs(audio).max())) * 32000.0
+    whole: NDArray[np.int16] = np.clip(scaled, -32768, 32767).astype(np.int16)
+    return whole
+
+
+_kept = Kept(_decoded)
 
 
 def _trimmed(audio: Audio) -> Audio:

@@ -33,7 +33,8 @@ def recordings_report(out: Path, prepared: Prepared, sample_rate: int) -> None:
     for domain, entries in sorted(domains.items()):
         minutes = [sum(e["seconds"] for e in entries if e["split"] == s) / 60 for s in ("train", "validation", "test")]
         level, gain = (_median([e[name] for e in entries]) for name in ("loudness_db", "gain_db"))
-        sources = ", ".join(sorted({e["source"] for e in entries}))
+        names = sorted({e["source"] for e in entries})
+        sources = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
         lines.append(
             f"| {domain} | {len(entries)} | {minutes[0]:.1f} | {minutes[1]:.1f} | {minutes[2]:.1f} | {level:.1f} "
             f"| {gain:+.1f} | {sources} |"

@@ -97,7 +97,7 @@ def test_a_long_recording_is_read_by_slices(tmp_path: Path, monkeypatch: pytest.
 
 def test_kept_recordings_never_need_more_than_their_room(recordings: Recordings) -> None:
     """However many recordings are heard, at most `room` bytes are kept, and what was heard last is still there."""
-    kept = Kept(room=300_000)  # two of the harp's two seconds
+    kept = Kept(data._decoded, room=300_000)  # two of the harp's two seconds
     harps = [row.path for row in recordings.rows if row.domain == "harp"]
     for path in harps * 2:
         last = kept.read(path)
