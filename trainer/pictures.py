@@ -12,6 +12,7 @@ are told apart less well than in training. `BandsInside` is that graph.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -21,7 +22,16 @@ import torch
 from torch import Tensor, nn
 
 from realtime.errors import ConfigError
-from realtime.features import Bands, SpectrumFeatures, compress, expand, unit_scale
+from realtime.features import (
+    AMIN,
+    LOG_UNIT_RANGE,
+    MAX_EXPONENT,
+    Bands,
+    SpectrumFeatures,
+    compress,
+    expand,
+    unit_scale,
+)
 from realtime.phase import streaming_phase
 from realtime.spectrum import analyse, synthesise
 from trainer import features as twin
@@ -95,7 +105,12 @@ class Pictures:
         )
         if not self._is_cqt:
             return wrapper
-        return BandsInside(wrapper, self.features, constant_q_bands(self.model)).to(next(network.parameters()).device)
+        return BandsInside(wrapper, self.features, *self._live_bands).to(next(network.parameters()).device)
+
+    @functools.cached_property
+    def _live_bands(self) -> tuple[FloatArray, FloatArray]:
+        fold = constant_q_bands(self.model)
+        return fold, np.linalg.pinv(fold.astype(np.float64), rcond=_INVERSE_FLOOR).astype(np.float32)
 
     def play(self, signal: FloatArray, module: nn.Module, phase: Literal["input", "gradient"]) -> FloatArray:
         """A whole signal (samples,) at the model's rate → the same length, aligned, as the package would play it."""
@@ -116,10 +131,9 @@ class BandsInside(nn.Module):
     fold: Tensor
     unfold: Tensor
 
-    def __init__(self, inner: WindowWrapper, features: SpectrumFeatures, fold: FloatArray) -> None:
+    def __init__(self, inner: WindowWrapper, features: SpectrumFeatures, fold: FloatArray, unfold: FloatArray) -> None:
         super().__init__()
         self.inner, self.features = inner, features
-        unfold = np.linalg.pinv(fold.astype(np.float64), rcond=_INVERSE_FLOOR).astype(np.float32)
         self.register_buffer("fold", torch.from_numpy(fold), persistent=False)
         self.register_buffer("unfold", torch.from_numpy(unfold), persistent=False)
 
@@ -137,12 +151,18 @@ class BandsInside(nn.Module):
         return self._out(self.inner.offline(self._in(x)))
 
     def _in(self, x: Tensor) -> Tensor:
-        magnitude = twin.expand(x, self.features) * self.features.scale
+        magnitude = _expand(x, self.features) * self.features.scale
         return twin.compress(self.fold @ magnitude, _UNIT)
 
     def _out(self, y: Tensor) -> Tensor:
-        magnitude = (self.unfold @ twin.expand(y, _UNIT)).clamp(min=0.0)
+        magnitude = (self.unfold @ _expand(y, _UNIT)).clamp(min=0.0)
         return twin.compress(magnitude / self.features.scale, self.features)
+
+
+def _expand(values: Tensor, features: SpectrumFeatures) -> Tensor:
+    """`trainer.features.expand` of log_unit without expm1, which ONNX does not have; the same down to 2⁻¹⁶ · 1e-7."""
+    exponent = ((values + 1.0) * (LOG_UNIT_RANGE / 2.0)).clamp(max=float(MAX_EXPONENT))
+    return ((torch.exp(exponent) - 1.0) * (AMIN / features.scale)).clamp(min=0.0)
 
 
 def constant_q_bands(model: PictureModel) -> FloatArray:

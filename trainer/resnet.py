@@ -102,6 +102,8 @@ class ResNetGenerator(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.normal_(module.weight, 0.0, 0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
         if output == "direct" and isinstance(module, nn.ConvTranspose2d):
             # A picture is mostly silence: beginning there saves the first hundred steps.
             nn.init.constant_(cast("Tensor", module.bias), QUIET)
@@ -109,7 +111,9 @@ class ResNetGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """What the other domain would sound like, in log_unit."""
-        made = torch.tanh(self.layers(x.transpose(2, 3).contiguous(memory_format=torch.channels_last)))
+        # Counted from silence, so that what convolutions pad with is silence too.
+        heard = (x + 1.0).transpose(2, 3).contiguous(memory_format=torch.channels_last)
+        made = torch.tanh(self.layers(heard))
         made = made.transpose(2, 3)
         return made if self.output == "direct" else (x + 2 * made).clamp(-1.0, 1.0)
 

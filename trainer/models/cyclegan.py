@@ -45,7 +45,7 @@ from torch import Tensor, nn
 from realtime.errors import ConfigError
 from realtime.manifest import FORMAT, Licences, Manifest, State
 from realtime.resample import resample_signal
-from trainer import cycle_checks, losses
+from trainer import cycle_checks, losses, placement
 from trainer.augment import Augmentation
 from trainer.config import RunConfig, setting
 from trainer.data import Recordings, Unpaired, read_recording
@@ -159,7 +159,7 @@ class CycleGAN(Recipe):
         self.pictures = Pictures(model)
         varied = config.augment if config.augment != Augmentation() else None
         self._unpaired = self._drawn_from("train", run.seed, varied)
-        second = torch.device(training.second_device) if training.second_device else self.device
+        second = placement.second_device(training.second_device, self.device)
         self.devices: dict[Side, torch.device] = {"b": self.device, "a": second}
         """Where a domain is made and judged: G_ab and D_b, and G_ba and D_a."""
         self.generators: dict[Side, nn.Module] = {}
@@ -239,20 +239,26 @@ class CycleGAN(Recipe):
                 total = total + training.discriminator_weight * loss.to(self.device)
             self.descend("discriminator", total)
 
-        total = torch.zeros((), device=self.device)
-        for side, other in DIRECTIONS:
-            fooled = losses.adversarial(self.discriminators[side](made[side]), real=True, kind=training.game)
-            again = self.generators[side](made[other].to(self.devices[side]))
-            truth = real[side][side]
-            cycle = losses.distance(again, truth, "l1")
-            loss = fooled + training.cycle_weight * cycle
-            if identity > 0:
-                loss = loss + identity * losses.distance(same[side], truth, "l1")
-            told[f"adversarial_{side}"] = fooled
-            told[f"cycle_{side}"] = cycle.detach() / (truth + 1).mean().clamp(min=1e-6)
-            total = total + loss.to(self.device)
-        self.descend("generator", total)
+        first, second = (
+            self._generator_loss(side, made[side], same[side], real[side][side], identity, told) for side in SIDES
+        )
+        self.descend("generator", placement.together(first, second, [self.devices[side] for side in SIDES]))
         return {name: value.to(self.device) for name, value in told.items()}
+
+    def _generator_loss(
+        self, side: Side, made: Tensor, same: Tensor, truth: Tensor, identity: float, told: dict[str, Tensor]
+    ) -> placement.Side:
+        """What `side`'s generator answers for: its fake's verdict, its way back from the other's fake, its identity."""
+        training = self.config.training
+        fooled = losses.adversarial(self.discriminators[side](made), real=True, kind=training.game)
+        again = self.generators[side]((yield made))
+        cycle = losses.distance(again, truth, "l1")
+        loss = fooled + training.cycle_weight * cycle
+        if identity > 0:
+            loss = loss + identity * losses.distance(same, truth, "l1")
+        told[f"adversarial_{side}"] = fooled.detach()
+        told[f"cycle_{side}"] = cycle.detach() / (truth + 1).mean().clamp(min=1e-6)
+        return loss
 
     def _discriminator_loss(self, side: Side, real: Tensor, fakes: Tensor) -> Tensor:
         training, discriminator = self.config.training, self.discriminators[side]
@@ -435,7 +441,7 @@ class CycleGAN(Recipe):
                 hop=128,
                 bins=32,
                 frames=16,
-                width=2,
+                width=4,
                 downs=2,
                 blocks=1,
                 discriminator="timbral",
