@@ -140,14 +140,15 @@ def _described(condition: str, ratings: list[Rating], seed: int) -> Described:
 def _share_intervals(table: Numbers, seed: int) -> tuple[Interval, ...]:
     """Of each rating's share, by drawing participants with replacement; none with a single participant."""
     if len(table) < 2:
-        return (None,) * table.shape[1]
+        return (None,) * len(SCALE)
     drawn = np.random.default_rng(seed).integers(len(table), size=(DRAWS, len(table)))
     weights = np.zeros((DRAWS, len(table)))
     np.add.at(weights, (np.arange(DRAWS)[:, None], drawn), 1.0)
     sums = weights @ table
     shares: Numbers = sums / sums.sum(1, keepdims=True)
     ends = [np.quantile(shares, level, axis=0).tolist() for level in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)]
-    return tuple(zip(*ends, strict=True))
+    found: list[Interval] = list(zip(*ends, strict=True))
+    return tuple(found)
 
 
 def _compared(ratings: list[Rating], one: str, other: str) -> Compared:

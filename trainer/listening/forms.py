@@ -18,7 +18,7 @@ ASKED: dict[str, str] = {
     "content": "How similar are the notes and the rhythm to those of the original?",
     "style": "How similar is the sound of the instrument to the example?",
 }
-_STEPS = [(str(number), words) for number, words in enumerate(SCALE, 1)]
+_STEPS = {str(number): words for number, words in enumerate(SCALE, 1)}
 
 
 class ConsentForm(FlaskForm):
@@ -36,7 +36,7 @@ class DeviceForm(FlaskForm):
 
     listens_on = RadioField(
         "What do you listen with?",
-        choices=list(DEVICES.items()),
+        choices=DEVICES,
         validators=[DataRequired("Choose what you listen with.")],
     )
     submit = SubmitField("Begin")

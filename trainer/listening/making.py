@@ -172,14 +172,15 @@ def _match(sounds: _Sounds) -> None:
     words = sounds.settings.study
     gains_db: dict[str, float] = {}
     peaks = {}
+    # Channels first: the same sound on two of them is 3 dB louder.
+    sounds.named = {name: np.repeat(one, channels // len(one), axis=0) for name, one in sounds.named.items()}
     for name, signal in sounds.named.items():
         level = loudness_lufs(signal, SAMPLE_RATE)
         gains_db[name] = words.loudness_lufs - level if words.match_loudness else 0.0
         peaks[name] = float(np.abs(signal).max()) * 10 ** (gains_db[name] / 20)
     down_db = max(0.0, 20 * float(np.log10(max(peaks.values()) / PEAK)))
     for name, signal in sounds.named.items():
-        gain = np.float32(10 ** ((gains_db[name] - down_db) / 20))
-        sounds.named[name] = np.repeat(signal, channels // len(signal), axis=0) * gain
+        sounds.named[name] = signal * np.float32(10 ** ((gains_db[name] - down_db) / 20))
     if words.match_loudness:
         low, high = min(gains_db.values()) - down_db, max(gains_db.values()) - down_db
         room = f", {down_db:.1f} dB lower than asked so that no peak clips" if down_db > 0.05 else ""

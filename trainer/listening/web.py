@@ -94,6 +94,7 @@ def create_app(
         SESSION_COOKIE_SAMESITE="Lax",  # Strict would lose the place of who comes by a link in a mail
         SESSION_COOKIE_SECURE=behind_https,
         PERMANENT_SESSION_LIFETIME=timedelta(days=DAYS_TO_RESUME),
+        SESSION_REFRESH_EACH_REQUEST=False,  # a sound that arrives late must not bring an older cookie back
         WTF_CSRF_TIME_LIMIT=None,  # as long as the cookie: one may pause over lunch in the middle of a trial
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
         TRUSTED_HOSTS=list(trusted_hosts) if trusted_hosts else None,
