@@ -110,11 +110,13 @@ class Header(QFrame):
         # The style sheet gives every button a least width, which only a sheet of its own can change.
         least = (22, 18) if narrow else (32, 24)
         most = (100, 60) if self._calm else (60, 40)
-        self.model.setStyleSheet(f"min-width: {theme.px(least[0])}px; max-width: {theme.px(most[0])}px;")
-        self.presets.setStyleSheet(f"min-width: {theme.px(least[1])}px; max-width: {theme.px(most[1])}px;")
+        # The list that opens is a child of its button: only the selector keeps it as wide as it wants to be.
+        for part, low, high in zip((self.model, self.presets), least, most, strict=True):
+            width = f"min-width: {theme.px(low)}px; max-width: {theme.px(high)}px;"
+            part.setStyleSheet(f"{type(part).__name__} {{ {width} }}")
         self.power.setHidden(self._calm)
-        for part in (self._meters, self.tuner):
-            part.setHidden(self._calm or self._meters_below)
+        for meter in (self._meters, self.tuner):
+            meter.setHidden(self._calm or self._meters_below)
         self._grid.setRowMinimumHeight(0, 0 if narrow else self._meters.sizeHint().height())  # equal above every panel
         self._measures.setHidden(self._calm and narrow)  # its numbers stand, explained, on the panel
         for action in self._buttons:

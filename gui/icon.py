@@ -14,7 +14,7 @@ from pathlib import Path
 from PyQt6.QtCore import QByteArray, QRectF, QSize, Qt
 from PyQt6.QtGui import QIcon, QPainter, QPixmap
 from PyQt6.QtSvg import QSvgRenderer
-from PyQt6.QtWidgets import QAbstractButton, QPushButton
+from PyQt6.QtWidgets import QAbstractButton, QPushButton, QToolButton
 
 from gui import theme
 
@@ -39,7 +39,11 @@ def set_icon(button: QAbstractButton, name: str, ink: str = "text", units: float
 
     Qt leaves 4 px there at every size of the text.
     """
-    beside = _BESIDE if isinstance(button, QPushButton) and button.text() else 0.0
+    if isinstance(button, QToolButton):
+        words = button.toolButtonStyle() == Qt.ToolButtonStyle.ToolButtonTextBesideIcon
+    else:
+        words = isinstance(button, QPushButton) and bool(button.text())
+    beside = _BESIDE if words else 0.0
     size = theme.px(units)
     button.setIcon(icon(name, ink, beside))
     button.setIconSize(QSize(round(size * (1 + beside)), size))

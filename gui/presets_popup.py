@@ -68,6 +68,7 @@ class PresetsPopup(QFrame):
         self.search.textChanged.connect(self._filter)
         self.search.installEventFilter(self)
         self.list = QListWidget()
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setAccessibleName("Presets")
         self.list.itemClicked.connect(lambda _: self.load())
         self.list.installEventFilter(self)

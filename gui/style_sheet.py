@@ -136,7 +136,9 @@ QPushButton[role="stage"] {{ min-height: {stage}px; font-size: {px(4.5)}px; }}
 QPushButton[role="chip"] {{ border-radius: {px(CONTROL_UNITS) // 2}px; background: transparent; }}
 QPushButton[role="chip"]:hover {{ background: {t.raised}; }}
 QPushButton[role="chip"]:checked {{ background: {t.raised}; }}
-QPushButton::menu-indicator, QToolButton::menu-indicator {{ {_picture("down", t)} width: {px(3)}px; }}
+QPushButton::menu-indicator, QToolButton::menu-indicator {{
+  {_picture("down", t)} width: {px(3)}px; height: {px(3)}px;
+}}
 QPushButton::menu-indicator {{ subcontrol-position: right center; right: {px(2)}px; }}
 QPushButton[role="primary"]::menu-indicator {{ {_picture("down", t, other=True)} }}
 QToolButton::menu-indicator {{ subcontrol-position: right bottom; }}

@@ -7,10 +7,8 @@ The server has no hardware (its dummy back end keeps time by the clock), so that
 card; late means lost, as on a real one. What is counted begins after the others have joined, because a client that
 joins makes the server rearrange.
 
-On every core a process that only sleeps goes before all others and notes when the machine itself stood still: a virtual
-machine with all its processors busy may be halted by its host for a millisecond and more, ten times a second where its
-time is rationed, and then no program is on time. How many missed periods stand beside such a halt is told, and what
-share of them would by chance. Over 300 lines because each process beside the engine is a function here.
+How many missed periods stand beside a halt of the machine itself is told, and what share of them would by chance (see
+`realtime.machine_halts`).
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -33,15 +31,12 @@ from realtime.bench import machine, melody
 from realtime.errors import DeviceError, EngineError
 from realtime.family import end_with_parent
 from realtime.host import Host, StreamSettings
+from realtime.machine_halts import LOOK_EVERY_S, HaltWatch, beside, share
 from realtime.scheduling import lock_memory, make_real_time, real_time
 
 _SETTLING_S = 3.0
 _START_S = 60.0
 _REPORT_EVERY_S = 0.5
-_LOOK_EVERY_S = 0.01
-_WATCH_PRIORITY = 60  # before JACK's server and clients, which stand at 5 to 20
-_HALTS_KEPT = 4096  # of each core
-_NOTICED_S = 0.02  # a missed period is counted a few periods later
 
 
 @contextlib.contextmanager
@@ -143,59 +138,6 @@ def _feed(rate_hz: int, ready: Any) -> None:
             time.sleep(1.0)
 
 
-def _watch_core(core: int, period_s: float, seen: Any) -> None:
-    """Note when this core stood still, before all other work of sound on it (a process of its own).
-
-    It sleeps a quarter of a period at a time; a waking late by as much is a halt. seen: how many (0), the longest in s
-    (1), then a ring of (when it ended, how long) in s of `time.monotonic`.
-    """
-    end_with_parent()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {core})
-    gc.disable()
-    lock_memory()
-    make_real_time(0, _WATCH_PRIORITY)
-    places = (len(seen) - 2) // 2
-    nap = period_s / 4
-    due = time.monotonic()
-    while True:
-        due += nap
-        time.sleep(max(0.0, due - time.monotonic()))
-        now = time.monotonic()
-        if now - due > nap:
-            place = 2 + 2 * (int(seen[0]) % places)
-            seen[place], seen[place + 1] = now, now - due
-            seen[1] = max(seen[1], now - due)
-            seen[0] += 1
-            due = now
-
-
-def _halts(seen: Sequence[float], since_s: float) -> list[tuple[float, float]]:
-    """When halts ended and how long they were, those that the ring still holds."""
-    places = [(seen[k], seen[k + 1]) for k in range(2, len(seen) - 1, 2)]
-    return sorted(place for place in places if place[0] >= since_s)
-
-
-def _beside(missed: Sequence[tuple[float, float, int]], halts: Sequence[tuple[float, float]]) -> int:
-    """How many of the missed periods (seen between two moments, how many) stand just after a halt."""
-    return sum(
-        number
-        for before, now, number in missed
-        if any(before - _NOTICED_S - took <= ended <= now for ended, took in halts)
-    )
-
-
-def _share(halts: Sequence[tuple[float, float]], began_s: float, seconds: float, draws: int = 1000) -> float:
-    """The share of moments that `_beside` would count."""
-    moments = (began_s + seconds * (k + 0.5) / draws for k in range(draws))
-    return sum(_beside([(moment - _LOOK_EVERY_S, moment, 1)], halts) for moment in moments) / draws
-
-
-def _cores() -> list[int]:
-    """Cores this process may run on; one that is called 0 where the system does not tell."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-
-
 def _spin() -> None:
     """Keep a core busy (a process of its own)."""
     end_with_parent()
@@ -233,12 +175,10 @@ def bench_live(
     Raises `DeviceError` without JACK, `EngineError` when the engine ends or the server stalls meanwhile.
     """
     context = multiprocessing.get_context("spawn")
-    with jack_without_hardware(period=period, rate_hz=rate_hz) as said, Host() as host:
+    watching = HaltWatch(period / rate_hz)
+    with jack_without_hardware(period=period, rate_hz=rate_hz) as said, Host() as host, watching as watch:
         ready = context.Event()
         others = [context.Process(target=_feed, args=(rate_hz, ready), daemon=True)]
-        clocks = {core: context.RawArray("d", 2 + 2 * _HALTS_KEPT) for core in _cores()}
-        for core, seen in clocks.items():
-            others.append(context.Process(target=_watch_core, args=(core, period / rate_hz, seen), daemon=True))
         others += [context.Process(target=_spin, daemon=True) for _ in range(busy)]
         others.append(context.Process(target=_draw, daemon=True))
         try:
@@ -257,7 +197,7 @@ def bench_live(
             missed: list[tuple[float, float, int]] = []
             xruns, reported = before.xruns, 0.0
             while (played := time.monotonic() - began) < seconds:
-                time.sleep(min(_LOOK_EVERY_S, seconds - played))
+                time.sleep(min(LOOK_EVERY_S, seconds - played))
                 # The moment before the number is read: what is new since is not older than the look before.
                 now, found = time.monotonic(), host.snapshot().xruns
                 if found > xruns:
@@ -273,7 +213,7 @@ def bench_live(
                     progress(played)
             after = host.snapshot()
             callback, model_times = host.meters.times_since(counted)
-            halts = [halt for seen in clocks.values() for halt in _halts(seen, began)]
+            halts = watch.halts(began)
             complaints = [line.strip() for line in said()[said_before:].splitlines() if "xrun" in line.casefold()]
         finally:
             for other in others:
@@ -299,9 +239,9 @@ def bench_live(
         # What no program can help: halts of a core longer than a quarter of a period.
         "machine_stalls": len(halts),
         "machine_longest_stall_us": round(1e6 * max((took for _, took in halts), default=0.0)),
-        "xruns_beside_a_stall": _beside(missed, halts),
+        "xruns_beside_a_stall": beside(missed, halts),
         # Of moments drawn evenly as many would stand there: near 1, the number before says nothing.
-        "moments_beside_a_stall": round(_share(halts, began, seconds), 3),
+        "moments_beside_a_stall": round(share(halts, began, seconds), 3),
         # Who was late, as the server says: itself (its clock, hence this machine), the engine or the feeder.
         "server_said": complaints[:20],
         "model_us": model_times.to_mapping(),

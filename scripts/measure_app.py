@@ -1,4 +1,8 @@
-"""What the app costs and whether sound suffers from it: see scripts/measure_app."""
+"""What the app costs and whether sound suffers from it: see scripts/measure_app.
+
+Of late callbacks and xruns it is told how many stand just after the machine itself stood still, as `retimbre bench
+live` tells it.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,11 @@ import psutil
 from gui.memory import Memory
 from realtime.bench import machine, melody
 from realtime.bench_live import jack_without_hardware
+from realtime.machine_halts import HaltWatch, beside, share
 from tests.gui.desk import Desk
 
 RATE = 48000
+LOOK_S = 1 / 30  # between two looks at the meters
 # What a restless player clicks on; after each a moment to draw.
 CLICKS = (
     "Play",
@@ -36,7 +42,7 @@ CLICKS = (
 
 
 def main(seconds: float = 300.0, period: int = 128) -> int:
-    """Measure and print; 1 when a callback was late."""
+    """Measure and print; 1 when a callback was late that the machine had not held up."""
     with tempfile.TemporaryDirectory() as place, jack_without_hardware(period=period, rate_hz=RATE, loopback=2):
         folder = Path(place)
         for name in ("CONFIG", "DATA", "STATE", "CACHE"):
@@ -54,11 +60,13 @@ def main(seconds: float = 300.0, period: int = 128) -> int:
             assert box.stdout is not None
             box.stdout.readline()
             starts = [start_s(desk, memory) for _ in range(3)]
-            measured = play(desk, seconds, memory)
+            with HaltWatch(period / RATE) as watch:
+                measured = play(desk, seconds, memory, watch)
         finally:
             desk.close()
     print(json.dumps({"machine": machine(), "period": period, "start_to_interactive_s": starts, **measured}, indent=1))
-    return int(measured["clicked"]["late_callbacks"] > 0)
+    clicked = measured["clicked"]
+    return int(clicked["late_callbacks"] > clicked["late_callbacks_beside_a_stall"])
 
 
 def start_s(desk: Desk, memory: Path) -> float:
@@ -73,7 +81,7 @@ def start_s(desk: Desk, memory: Path) -> float:
     return round(took, 2)
 
 
-def play(desk: Desk, seconds: float, memory: Path) -> dict[str, dict[str, float]]:
+def play(desk: Desk, seconds: float, memory: Path, watch: HaltWatch) -> dict[str, dict[str, float]]:
     """Play: a fifth of the time left alone, then being clicked."""
     desk.open_app(memory)
     desk.key("ctrl+2")
@@ -82,11 +90,11 @@ def play(desk: Desk, seconds: float, memory: Path) -> dict[str, dict[str, float]
     desk.key("ctrl+1", "ctrl+p")
     desk.until(lambda: desk.ask(state=True)["power"] == "on", "the power", 120.0)
     time.sleep(5.0)
-    alone = part(desk, seconds / 5, ())
-    return {"left_alone": alone, "clicked": part(desk, seconds, CLICKS)}
+    alone = part(desk, seconds / 5, (), watch)
+    return {"left_alone": alone, "clicked": part(desk, seconds, CLICKS, watch)}
 
 
-def part(desk: Desk, seconds: float, clicks: tuple[str, ...]) -> dict[str, float]:
+def part(desk: Desk, seconds: float, clicks: tuple[str, ...], watch: HaltWatch) -> dict[str, float]:
     """A stretch of time: what was late, and the share of one core that the app's process took."""
     assert desk.app is not None
     process = psutil.Process(desk.app.pid)
@@ -97,12 +105,19 @@ def part(desk: Desk, seconds: float, clicks: tuple[str, ...]) -> dict[str, float
             desk.click(next(todo))
         time.sleep(1.0)
     now, spent, took = desk.ask(state=True), process.cpu_times(), time.monotonic() - began
-    share = (spent.user + spent.system - used.user - used.system) / took
+    halts = watch.halts(began)
+    missed = [one for one in desk.ask(missed=True) if one[1] >= began]
+    of_core = (spent.user + spent.system - used.user - used.system) / took
     return {
         "seconds": round(took, 1),
         "late_callbacks": now["late"] - before["late"],
+        "late_callbacks_beside_a_stall": beside([(begin, end, late) for begin, end, late, _ in missed], halts),
         "xruns": now["xruns"] - before["xruns"],
-        "app_share_of_a_core": round(share, 3),
+        "xruns_beside_a_stall": beside([(begin, end, xruns) for begin, end, _, xruns in missed], halts),
+        "machine_stalls": len(halts),
+        "machine_longest_stall_us": round(1e6 * max((length for _, length in halts), default=0.0)),
+        "moments_beside_a_stall": round(share(halts, began, took, look_s=LOOK_S), 3),
+        "app_share_of_a_core": round(of_core, 3),
     }
 
 

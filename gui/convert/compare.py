@@ -242,8 +242,8 @@ class Compare(QWidget):
     # look
 
     def _dress(self) -> None:
-        set_icon(self.play_button, "stop" if self._playing else "play")
         self.play_button.setText("Stop" if self._playing else "Play")
+        set_icon(self.play_button, "stop" if self._playing else "play")
         self.play_button.setAccessibleName(self.play_button.text())
         self._row.setSpacing(theme.px(2))
         for small in self._zooms[1:]:

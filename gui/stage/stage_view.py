@@ -259,7 +259,8 @@ class StageView(QWidget):
         size = max(14, min(theme.px(6), self.width() // 52))
         for button in self._buttons():
             set_icon(button, button.property("picture"), units=1.5 * size / theme.px(1))
-            button.setStyleSheet(f"min-height: {theme.px(7)}px; font-size: {size}px; padding: {theme.px(1)}px;")
+            look = f"min-height: {theme.px(7)}px; font-size: {size}px; padding: {theme.px(1)}px;"
+            button.setStyleSheet(f"QPushButton {{ {look} }}")
 
     def _jump(self, item: QListWidgetItem) -> None:
         if not self.locked:

@@ -341,6 +341,9 @@ class Fader(QSlider):
             room = inside.width() - QFontMetrics(theme.font("number")).horizontalAdvance(self._prompt) - theme.px(2)
         else:
             room = number.left() - inside.left() - theme.px(1) if self._lies() else inside.width()
+            if self._lies() and QFontMetrics(theme.font("body")).horizontalAdvance(self._label) >= room:
+                now = QFontMetrics(theme.font("number")).horizontalAdvance(self.text())
+                room = max(room, inside.width() - now - theme.px(2))  # a number that is short now leaves more
         top = QRect(inside.left(), inside.top(), max(0, room), self._row())
         painter.setFont(theme.font("body"))
         painter.setPen(theme.color("text_dim" if self.isEnabled() else "border"))

@@ -7,6 +7,7 @@
     {"choices": NAME} what a box to choose from offers
     {"popup": true}   whether a list or menu is open above the window
     {"names": true}   every visible widget that takes the keyboard: its class and name
+    {"missed": true}  (before, now, late callbacks, xruns) of every look that found some, in s
     {"state": true}   the live stream, as the bridge knows it
     {"grab": FILE}    a picture of the window
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import Any
 
 from PyQt6.QtCore import QModelIndex, QRect, QSocketNotifier, Qt
@@ -24,6 +26,7 @@ from PyQt6.QtWidgets import QAbstractButton, QAbstractItemView, QApplication, QC
 
 import gui.app
 from realtime.cli import main as retimbre
+from realtime.meters import Snapshot
 from realtime.plain import to_plain
 
 
@@ -33,11 +36,20 @@ class EyedApp(gui.app.App):
     def begin(self) -> None:
         """Answer from now on."""
         super().begin()
-        self._left = ""
+        self._looked, self._late, self._xruns = time.monotonic(), 0, 0
+        self._missed: list[tuple[float, float, int, int]] = []
+        self.bridge.frame.connect(self._look)
         self._eye = QSocketNotifier(QSocketNotifier.Type.Read)
         self._eye.setSocket(sys.stdin.fileno())  # type: ignore[arg-type]  # the stubs know only sip's own kind of number
         self._eye.setEnabled(True)
         self._eye.activated.connect(self._read)
+
+    def _look(self, now: Snapshot) -> None:
+        before, self._looked = self._looked, time.monotonic()
+        late, xruns = now.late_callbacks - self._late, now.xruns - self._xruns
+        self._late, self._xruns = now.late_callbacks, now.xruns
+        if late > 0 or xruns > 0:
+            self._missed.append((before, self._looked, max(0, late), max(0, xruns)))
 
     def _read(self) -> None:
         line = sys.stdin.readline()
@@ -55,6 +67,8 @@ class EyedApp(gui.app.App):
         if "choices" in question:
             boxes = [one for one in visible() if isinstance(one, QComboBox) and words_of(one) == question["choices"]]
             return [box.itemText(row).split("·")[0].strip() for box in boxes for row in range(box.count())]
+        if "missed" in question:
+            return self._missed
         if "popup" in question:
             return QApplication.activePopupWidget() is not None
         if "names" in question:

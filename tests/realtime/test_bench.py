@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from realtime import bench_live
+from realtime import machine_halts
 from tests.realtime.live_parts import samples_package
 
 

@@ -1,0 +1,147 @@
+"""Steps per second of `retimbre train cyclegan` against a plain PyTorch version of the same networks, and the loader's.
+
+    python scripts/bench_cyclegan.py [RUN] [--steps 5] [--device cpu] [--set model.width=8 …]
+
+The plain version is what one writes after the papers: NCHW, nn.InstanceNorm2d, every term of the loss by a call of its
+own, Adam as it comes; fakes are made once, the replay buffer is ours. Both learn the same made-up batches in turns, in
+one process. On the CPU the time is this thread's own, so that what else runs there does not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import dataclasses
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trainer import losses
+from trainer.commands.train import load_settings
+from trainer.material import write_material
+from trainer.models.cyclegan import DIRECTIONS, SIDES, CycleGAN, Side
+from trainer.resnet import FrameNorm
+
+
+class Plain:
+    """The same algorithm without any of our care."""
+
+    def __init__(self, recipe: CycleGAN) -> None:
+        self.recipe = recipe
+        self.g: dict[Side, nn.Module] = {side: _plain(network) for side, network in recipe.generators.items()}
+        self.d: dict[Side, nn.Module] = {
+            side: copy.deepcopy(network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            for side, network in recipe.discriminators.items()
+        }
+        self.replay = {side: copy.deepcopy(buffer) for side, buffer in recipe.replay.items()}
+        training, betas = recipe.config.training, (recipe.config.training.beta1, 0.999)
+        self.g_adam = torch.optim.Adam(
+            [p for n in self.g.values() for p in n.parameters()], training.learning_rate, betas
+        )
+        self.d_adam = torch.optim.Adam(
+            [p for n in self.d.values() for p in n.parameters()], training.discriminator_learning_rate, betas
+        )
+
+    def step(self, batch: dict[str, Tensor], step: int) -> None:
+        """One step."""
+        training, identity = self.recipe.config.training, self.recipe.identity_weight(step)
+        real: dict[Side, Tensor] = {side: self.recipe.pictures.of(batch[side]) for side in SIDES}
+        made = {side: self.generate(side, real[other]) for side, other in DIRECTIONS}
+        for _ in range(training.discriminator_steps):
+            self.d_adam.zero_grad()
+            for side in SIDES:
+                fakes = self.replay[side](made[side])
+                loss = losses.adversarial(self.d[side](real[side]), real=True, kind=training.game)
+                loss = loss + losses.adversarial(self.d[side](fakes), real=False, kind=training.game)
+                if training.game == "wgan_gp":
+                    loss = loss + training.penalty_weight * losses.gradient_penalty(self.d[side], real[side], fakes)
+                (training.discriminator_weight * loss).backward()
+            self.d_adam.step()
+        for network in self.d.values():
+            network.requires_grad_(requires_grad=False)
+        total = torch.zeros((), device=self.recipe.device)
+        for side, other in DIRECTIONS:
+            total = total + losses.adversarial(self.d[side](made[side]), real=True, kind=training.game)
+            again = self.generate(side, made[other])
+            total = total + training.cycle_weight * functional.l1_loss(again, real[side])
+            if identity > 0:
+                same = self.generate(side, real[side])
+                total = total + identity * functional.l1_loss(same, real[side])
+        self.g_adam.zero_grad()
+        total.backward()
+        self.g_adam.step()
+        for network in self.d.values():
+            network.requires_grad_(requires_grad=True)
+
+    def generate(self, side: Side, x: Tensor) -> Tensor:
+        """The generator's picture."""
+        made: Tensor = torch.tanh(self.g[side](x + 1.0))
+        return made
+
+
+def _plain(generator: nn.Module) -> nn.Module:
+    """The layers of a ResNetGenerator as (batch, channels, bins, frames), with instance normalisation."""
+    layers = copy.deepcopy(generator.layers)
+    assert isinstance(layers, nn.Module)
+    for module in layers.modules():
+        for name, child in list(module.named_children()):
+            if isinstance(child, FrameNorm):
+                setattr(module, name, nn.InstanceNorm2d(len(child.weight), affine=True).to(child.weight.device))
+            elif isinstance(child, nn.Conv2d | nn.ConvTranspose2d):
+                child.weight = nn.Parameter(child.weight.detach().transpose(2, 3).contiguous())
+                child.kernel_size = (child.kernel_size[1], child.kernel_size[0])
+    return layers
+
+
+def _clock(device: torch.device) -> Callable[[], float]:
+    if device.type == "cpu":
+        return time.process_time
+
+    def now() -> float:
+        torch.cuda.synchronize(device)
+        return time.perf_counter()
+
+    return now
+
+
+def main() -> None:
+    """Print one table row."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("run", nargs="?", default="cyclegan")
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--set", action="append", default=[])
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    run, config = load_settings(Path(options.run), [*options.set, f"run.device={options.device}"])
+    with tempfile.TemporaryDirectory() as folder:
+        write_material(Path(folder), seconds=4.0)
+        data = dataclasses.replace(CycleGAN.tiny(Path(folder)).data, pairs=None)
+        recipe = CycleGAN(dataclasses.replace(config, data=data), run)
+        plain, clock = Plain(recipe), _clock(recipe.device)
+        times: dict[str, list[float]] = {"ours": [], "plain": [], "loader": []}
+        for step in range(options.steps + 1):
+            start = clock()
+            loaded = recipe.batch(step, range(run.batch))
+            times["loader"].append(clock() - start)
+            batch = {name: tensor.to(recipe.device) for name, tensor in loaded.items()}
+            for name, learn in (("ours", recipe.training_step), ("plain", plain.step)):
+                start = clock()
+                learn(batch, step)
+                times[name].append(clock() - start)
+    found = {name: statistics.median(values[1:]) for name, values in times.items()}  # the first warms up
+    print(  # noqa: T201
+        f"{options.run}: ours {found['ours']:.3f} s/step, plain {found['plain']:.3f} s/step "
+        f"({found['plain'] / found['ours']:.2f} times as fast), loader {found['loader']:.4f} s/batch "
+        f"({found['ours'] / found['loader']:.0f} batches a step)"
+    )
+
+
+if __name__ == "__main__":
+    main()
