@@ -124,6 +124,15 @@ class Recipe:
             made |= {s.key: max(1, round(s.value * parts[s.key])) for s in self.settings if s.key in parts}
         return made
 
+    def pair(self, origin: str, target: str, sounds: Sequence[str]) -> dict[str, Any]:
+        """What is learnt from pairs: one target, or all `sounds` where the recipe takes many (the chosen one first)."""
+        known = {setting.key for setting in self.settings}
+        made = {"data.origin": origin} if "data.origin" in known else {}
+        if "data.targets" not in known:
+            return made | {"data.target": target}
+        others = [name for name in sounds if name != target and name not in made.values()]
+        return made | {"data.targets": [target, *others]}
+
     def with_changes(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """The run file's tables with `changes` by key ("run.steps") put in; None takes a key away."""
         tables: dict[str, Any] = copy.deepcopy(dict(self.tables))

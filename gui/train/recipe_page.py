@@ -159,7 +159,7 @@ class RecipePage(QWidget):
         if data.kind == "recordings":
             made["data.targets"] = [name for name, check in self.sounds.items() if check.isChecked()]
         else:
-            made["data.origin"], made["data.target"] = self.origin.currentData(), self.target.currentData()
+            made |= recipe.pair(self.origin.currentData(), self.target.currentData(), list(data.minutes))
         return made
 
     def _fill_cards(self) -> None:

@@ -220,3 +220,18 @@ def test_a_short_run_keeps_the_proportions_of_the_whole() -> None:
     assert recipe.for_length(1.0) == {"run.steps": 4500}
     assert recipe.for_length(0.1) == {"run.steps": 450, "run.validate_every": 50, "training.analysis_steps": 100}
     assert recipe.for_length(2.0) == {"run.steps": 9000, "run.validate_every": 500, "training.analysis_steps": 2000}
+
+
+@pytest.mark.parametrize(
+    ("keys", "made"),
+    [
+        (("data.origin", "data.target"), {"data.origin": "piano", "data.target": "flute"}),
+        (("data.origin", "data.targets"), {"data.origin": "piano", "data.targets": ["flute", "organ"]}),
+        (("data.targets",), {"data.targets": ["flute", "piano", "organ"]}),
+    ],
+)
+def test_pairs_are_asked_for_as_the_recipe_takes_them(keys: tuple[str, ...], made: dict[str, Any]) -> None:
+    """One target, several from one origin, or any into any: the chosen sound comes first, no key is invented."""
+    settings = tuple(Setting(key, "text", "", "") for key in keys)
+    recipe = Recipe("a", "A", "", "", "paired", 1.0, True, None, 1, (), (), {}, settings)
+    assert recipe.pair("piano", "flute", ["piano", "organ", "flute"]) == made
