@@ -27,7 +27,7 @@ def recipe(
     form: Form = "plain",
     channels: tuple[int, ...] = (2, 3),
     target: str | None = None,
-    **training: object,
+    **training: Any,
 ) -> Autoencoder:
     """A tiny recipe on made-up notes."""
     torch.manual_seed(0)

@@ -50,6 +50,7 @@ from trainer.recipe import Clip, Recipe, register
 from trainer.streaming import WindowWrapper
 
 SILENCE = 0.0  # log1p of no sound
+CLIP_SECONDS = 3.0
 Form = Literal["plain", "residual", "dilated", "dilated_residual"]
 FloatArray = npt.NDArray[np.float32]
 
@@ -331,9 +332,9 @@ class Autoencoder(Recipe):
             Clip(
                 pair.x.path.stem,
                 self.recordings.sample_rate,
-                (heard := self._signal(pair.x)),
+                (heard := self._signal(pair.x, CLIP_SECONDS)),
                 self.convert(heard),
-                self._signal(pair.y),
+                self._signal(pair.y, CLIP_SECONDS),
             )
             for pair in spread(list(self.pairs["validation"]), self.config.data.clips)
         ]
@@ -400,8 +401,10 @@ class Autoencoder(Recipe):
             ]
         )
 
-    def _signal(self, row: Recording) -> FloatArray:
-        samples = self.config.model.frames * self.config.model.hop
+    def _signal(self, row: Recording, seconds: float = 0.0) -> FloatArray:
+        """The fixed size's length of a note, or `seconds`, from its beginning."""
+        model = self.config.model
+        samples = round(seconds * self.recordings.sample_rate) or model.frames * model.hop
         signal = np.zeros(samples, np.float32)
         part = read_recording(row.path)[:samples]
         signal[: len(part)] = part
