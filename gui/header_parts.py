@@ -8,7 +8,7 @@ from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtWidgets import QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from gui import theme
-from gui.icon import icon
+from gui.icon import set_icon
 from gui.shortcuts import keys_of
 from gui.widgets.elided_label import ElidedLabel
 
@@ -105,8 +105,7 @@ class HeaderAction(QToolButton):
 
     def dress(self) -> None:
         """Size and colour of the theme that is applied."""
-        self.setIcon(icon(self._picture, "bad" if self._alarm else "text"))
-        self.setIconSize(QSize(theme.px(5), theme.px(5)))
+        set_icon(self, self._picture, "bad" if self._alarm else "text", units=5)
 
     def set_bare(self, *, bare: bool) -> None:
         """The icon alone, where there is no room for its word."""

@@ -8,7 +8,7 @@ app_icon()                     the application's own, in its own colours
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from PyQt6.QtCore import QByteArray, QRectF, QSize, Qt
@@ -28,10 +28,14 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.svg") if path.stem != "app"))
 
 
-def icon(name: str, ink: str = "text", beside: float = 0.0) -> QIcon:
-    """The icon in the colour of a theme's token, for the theme that is applied now; beside: room at its right."""
+def icon(name: str, ink: str = "text", *, size: int = 0, beside: float = 0.0) -> QIcon:
+    """The icon in the colour of a theme's token, for the theme that is applied now.
+
+    size: of where it will stand, in pixels, where that is known: it costs a third then. beside: room at its right, in
+    heights.
+    """
     now = theme.current()
-    return _tinted(name, getattr(now, ink), now.border, beside)
+    return _tinted(name, getattr(now, ink), now.border, (size, 2 * size) if size else _SIZES, beside)
 
 
 def set_icon(button: QAbstractButton, name: str, ink: str = "text", units: float = 4) -> None:
@@ -45,15 +49,13 @@ def set_icon(button: QAbstractButton, name: str, ink: str = "text", units: float
         words = isinstance(button, QPushButton) and bool(button.text())
     beside = _BESIDE if words else 0.0
     size = theme.px(units)
-    button.setIcon(icon(name, ink, beside))
+    button.setIcon(icon(name, ink, size=size, beside=beside))
     button.setIconSize(QSize(round(size * (1 + beside)), size))
 
 
 def pixmap(name: str, size: int, ink: str = "text", ratio: float = 1.0) -> QPixmap:
-    """One picture of `size` logical pixels, sharp at the screen's ratio."""
-    drawn = _drawn(_source(name).replace("currentColor", getattr(theme.current(), ink)), round(size * ratio))
-    drawn.setDevicePixelRatio(ratio)
-    return drawn
+    """One picture of `size` logical pixels, sharp at the screen's ratio; drawn once, however often it is painted."""
+    return _kept(name, getattr(theme.current(), ink), size, ratio)
 
 
 @cache
@@ -65,15 +67,22 @@ def app_icon() -> QIcon:
     return made
 
 
+@lru_cache(maxsize=512)
+def _kept(name: str, ink: str, size: int, ratio: float) -> QPixmap:
+    drawn = _drawn(_source(name).replace("currentColor", ink), round(size * ratio))
+    drawn.setDevicePixelRatio(ratio)
+    return drawn
+
+
 @cache
 def _source(name: str) -> str:
     return (FOLDER / f"{name}.svg").read_text(encoding="utf-8")
 
 
 @cache
-def _tinted(name: str, ink: str, disabled: str, beside: float) -> QIcon:
+def _tinted(name: str, ink: str, disabled: str, sizes: tuple[int, ...], beside: float) -> QIcon:
     made = QIcon()
-    for size in _SIZES:
+    for size in sizes:  # twice the size is for screens with two pixels for one
         made.addPixmap(_drawn(_source(name).replace("currentColor", ink), size, beside))
         made.addPixmap(_drawn(_source(name).replace("currentColor", disabled), size, beside), QIcon.Mode.Disabled)
     return made

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Final, cast
 
 from gui.live_state import Place
@@ -41,8 +42,12 @@ class PanelSpec:
         return made
 
     def read(self) -> None:
-        """Import its module, so that `make` is quick; on any thread."""
-        import_module(self.module)
+        """Import its module and those beside it, so that `make`, and what is made later, is quick; on any thread."""
+        made = import_module(self.module)
+        package = made.__spec__.parent if made.__spec__ is not None else None
+        if package and package != "gui":
+            for beside in iter_modules(import_module(package).__path__):
+                import_module(f"{package}.{beside.name}")
 
 
 PANELS: Final = (

@@ -5,12 +5,12 @@ Arrow keys go from button to button, Tab leaves the rail, as in a list. GUI thre
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PyQt6.QtWidgets import QButtonGroup, QFrame, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from gui import theme
-from gui.icon import icon
+from gui.icon import set_icon
 from gui.panels import PANELS, SETTINGS, PanelSpec
 from gui.shortcuts import spelt
 
@@ -35,8 +35,7 @@ class RailButton(QToolButton):
 
     def dress(self) -> None:
         """Sizes and colours of the theme that is applied."""
-        self.setIcon(icon(self.spec.icon, "accent" if self.isChecked() else "text_dim"))
-        self.setIconSize(QSize(theme.px(6), theme.px(6)))
+        set_icon(self, self.spec.icon, "accent" if self.isChecked() else "text_dim", units=6)
 
     def set_bare(self, *, bare: bool) -> None:
         """The icon alone, where there is no room for the words."""

@@ -19,7 +19,7 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QToolButton, QWidg
 
 from gui import theme
 from gui.chain.stage_card import PluginCard, StageCard
-from gui.icon import icon
+from gui.icon import set_icon
 
 if TYPE_CHECKING:
     from realtime.messages import Side
@@ -256,8 +256,7 @@ class SignalPath(QScrollArea):
         self._row.setContentsMargins(0, theme.px(1), 0, theme.px(1))
         self._row.setSpacing(theme.px(2.5))
         for button in self.add_buttons.values():
-            button.setIcon(icon("add"))
-            button.setIconSize(QSize(theme.px(5), theme.px(5)))
+            set_icon(button, "add", units=5)
         self.setFixedHeight(self.sizeHint().height())
         self._line.update()
 

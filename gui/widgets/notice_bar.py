@@ -16,7 +16,7 @@ from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from gui import theme
-from gui.icon import icon, pixmap
+from gui.icon import pixmap, set_icon
 
 if TYPE_CHECKING:
     from gui.live_state import Notice, Severity
@@ -116,7 +116,7 @@ class NoticeBar(QFrame):
         now, notice = theme.current(), self.notice()
         self._row.setContentsMargins(theme.px(3), theme.px(1), theme.px(1), theme.px(1))
         self._row.setSpacing(theme.px(2))
-        self.dismiss.setIcon(icon("close", "text_dim"))
+        set_icon(self.dismiss, "close", "text_dim", 4.5)
         self._leave.stop()
         self.setVisible(notice is not None)
         if notice is None:

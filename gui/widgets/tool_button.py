@@ -7,7 +7,8 @@ from collections.abc import Callable
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QToolButton
 
-from gui.icon import icon
+from gui import theme
+from gui.icon import set_icon
 
 
 class ToolButton(QToolButton):
@@ -16,8 +17,13 @@ class ToolButton(QToolButton):
     def __init__(self, picture: str, words: str, do: Callable[[], None]) -> None:
         """picture: a name of `gui.icon`; words: what it does."""
         super().__init__()
-        self.setIcon(icon(picture))
+        self._picture = picture
+        self._dress()
+        theme.notifier.changed.connect(self._dress)
         self.setAccessibleName(words)
         self.setToolTip(words)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.clicked.connect(do)
+
+    def _dress(self) -> None:
+        set_icon(self, self._picture, units=4.5)

@@ -74,6 +74,7 @@ def qapp(qapp_args: list[str], qapp_cls: type[WatchedApplication], pytestconfig:
 
     from gui import theme
     from gui.collection import Collection
+    from gui.panels import EVERY_PANEL
 
     app = qapp_cls(qapp_args)
     app.setApplicationName("retimbre-tests")
@@ -81,6 +82,8 @@ def qapp(qapp_args: list[str], qapp_cls: type[WatchedApplication], pytestconfig:
     label = QLabel("Warm ♯ ♭ → °")
     label.grab()
     slowness()  # the first time reads the letters
+    for panel in EVERY_PANEL:
+        panel.read()  # as the app does in its first second, in the background
     app.without_collection = True
     collection = Collection()
     yield app
