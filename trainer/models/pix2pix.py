@@ -9,6 +9,7 @@ Two systems share this generator: `pix2pix` (against a PatchGAN that sees input 
 The generator is `trainer.unet`, whose docstring has its picture and says what was changed against the paper.
 
 Streaming: the window wrapper of `trainer.streaming`; the network hears the last `frames` frames at every call.
+Over 300 lines because two systems share all but the algorithm.
 """
 
 from __future__ import annotations
