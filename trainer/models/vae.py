@@ -16,7 +16,8 @@ are mixed by a line between their encodings (`mixed`).
 
 The document's VAE was "not trained and optimised"; what it says nothing of is chosen here. Added to it: the prior with
 domains, and a discriminator on the content that must not find the instrument there (Fader Networks), without which the
-code changes nothing. No normalisation: a batch's statistics would mix the encoders of the variant below.
+code changes nothing. Normalisation is over the channels, bins and frames of one window: a batch's statistics would mix
+the encoders of the variant below, and within its window a network may look both ways (`trainer.streaming`).
 
 `multi_encoder_vae` has an encoder for each domain and one decoder. Played live it must know who is playing:
 `stream.origin`. Both stream through `trainer.streaming`'s window.
@@ -122,7 +123,9 @@ class Encoder(nn.Module):
         layers: list[nn.Module] = []
         widths = [1, *(model.width * 2**level for level in range(LAYERS))]
         for inside, outside in itertools.pairwise(widths):
-            layers += [nn.Conv2d(inside, outside, 4, 2, 1), nn.LeakyReLU(0.2)]
+            # The first has no normalisation, so that the network knows how loud the window is.
+            norm = [nn.GroupNorm(1, outside)] if layers else []
+            layers += [nn.Conv2d(inside, outside, 4, 2, 1), *norm, nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Flatten(1))
         self.to_latent = nn.Linear(_inner(model), 2 * model.latent)
 
@@ -142,7 +145,8 @@ class Decoder(nn.Module):
         layers: list[nn.Module] = []
         widths = [*(model.width * 2**level for level in reversed(range(LAYERS))), 1]
         for inside, outside in itertools.pairwise(widths):
-            layers += [nn.LeakyReLU(0.2), nn.ConvTranspose2d(inside, outside, 4, 2, 1)]
+            norm = [nn.GroupNorm(1, inside)] if layers else []
+            layers += [*norm, nn.LeakyReLU(0.2), nn.ConvTranspose2d(inside, outside, 4, 2, 1)]
         self.layers = nn.Sequential(*layers, nn.Tanh())
 
     def forward(self, z: Tensor) -> Tensor:
