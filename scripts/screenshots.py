@@ -20,7 +20,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from realtime.audio_file import read_audio  # noqa: E402
+from realtime.bench import melody  # noqa: E402
 from realtime.bench_live import answers  # noqa: E402
 from realtime.controls import Controls  # noqa: E402
 from realtime.messages import MidiSettings, StreamSettings  # noqa: E402
@@ -28,7 +28,7 @@ from realtime.midi.source import SourceSettings  # noqa: E402
 from realtime.plain import to_plain  # noqa: E402
 from realtime.plugins.spec import PluginSpec  # noqa: E402
 from tests.conftest import may_run_in_real_time  # noqa: E402
-from tests.gui.desk import Desk  # noqa: E402
+from tests.gui.desk import SCREEN, Desk  # noqa: E402
 
 _SETTLE_S = 1.2
 _BLEND = (0.55, 0.0, 0.0, 0.0, 0.0, 0.45)
@@ -77,8 +77,7 @@ def _jack(folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
 
 
 def _play(desk: Desk) -> None:
-    sound = read_audio(ROOT / "realtime" / "examples" / "greensleeves-oboe.flac")
-    np.save(desk.folder / "sound.npy", sound.signal.mean(axis=0).astype(np.float32))
+    np.save(desk.folder / "sound.npy", melody(8.0, 48000))  # without a rest, in which every meter would be empty
     box = desk.start("stage_box.py", desk.folder / "sound.npy")
     assert box.stdout is not None
     assert box.stdout.readline() == "ready\n", desk.said("stage_box.py")
@@ -112,7 +111,8 @@ def _take_all(desk: Desk, folder: Path, look: str, target: Path) -> None:
         desk.hand("mousemove", 700, 60)
 
     opened(_memory(folder, look, guide=True))
-    keep("first-start", 3.0)
+    desk.until(lambda: "stagebox" in desk.ask(choices="Input device"), "the sound card")
+    keep("first-start")
     _quit(desk)
     opened(_memory(folder, look))
     desk.until(lambda: desk.ask(state=True)["power"] == "on", "the power", 120.0)
@@ -121,12 +121,31 @@ def _take_all(desk: Desk, folder: Path, look: str, target: Path) -> None:
     desk.key("r")
     for name, keys in _VIEWS:
         desk.key(*keys)
+        if name == "convert":
+            _convert(desk, folder, look)
         keep(name, 2.5)
     _quit(desk)
     opened(_memory(folder, look, 2.0))
     desk.until(lambda: desk.ask(state=True)["power"] == "on", "the power", 120.0)
     keep("play-200-percent", 4.0)
     _quit(desk)
+
+
+def _convert(desk: Desk, folder: Path, look: str) -> None:
+    """Drop two songs from a file manager, and wait for what becomes of them."""
+    songs = folder / look / "Songs"
+    songs.mkdir(parents=True)
+    for song in ("greensleeves-oboe.flac", "prelude-piano.flac"):
+        shutil.copy(ROOT / "realtime" / "examples" / song, songs)
+    there = desk.place("Choose files…")
+    shelf = desk.start("file_shelf.py", songs, SCREEN[0] - 160, SCREEN[1] - 80)
+    assert shelf.stdout is not None
+    shelf.stdout.readline()
+    desk.drag((SCREEN[0] - 80, SCREEN[1] - 40), (there["x"], there["y"] - 60))
+    shelf.terminate()
+    desk.click("Convert 2 files")
+    desk.place("Convert 2 files again")
+    desk.hand("mousemove", 700, 60)
 
 
 _VIEWS = (

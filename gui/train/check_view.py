@@ -201,7 +201,7 @@ class CheckView(QWidget):
 
         def draw(sound: tuple[NDArray[np.float32], int] | None) -> None:
             if sound is not None and self._current() is checked:
-                self.wave.set_sound(*sound, checked.words)
+                self.wave.set_sound(*sound, checked.path.name)
                 self.wave.set_marks(checked.marks())
 
         ask(self, self._bridge, lambda: read_sound(checked.path), draw)
