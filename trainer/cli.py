@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 # One module in `trainer/commands/` per subcommand; the order is the order of `--help`.
 COMMANDS: tuple[str, ...] = (
     "prepare",
+    "prepare_sets",
     "prepare_blend",
     "train",
     "lr_find",

@@ -4,7 +4,8 @@ import csv
 import json
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from typer.testing import CliRunner
 
 from realtime.errors import ConfigError, DataError
 from tests.trainer import dataset_trees as trees
-from trainer import prepare_report
-from trainer.commands.prepare import register
+from trainer import prepare_report, prepare_work
+from trainer.commands import prepare, prepare_sets
 from trainer.data import Recordings, Slices
 from trainer.datasets import DATASETS, cutting, division, fma, guitarset, iowa, irmas, maestro, musicnet, nsynth
 from trainer.datasets.item import Item, NoOptions, Silence
@@ -46,7 +47,8 @@ def no_overlap(groups: dict[str, set[str]]) -> bool:
 
 def run(*arguments: object) -> Any:
     app = typer.Typer()
-    register(app)
+    prepare.register(app)
+    prepare_sets.register(app)
     return CliRunner().invoke(app, ["prepare", *(str(argument) for argument in arguments)], catch_exceptions=False)
 
 
@@ -278,6 +280,23 @@ def test_every_set_is_prepared_for_every_run_file(make: str, tmp_path: Path) -> 
     assert all((row.path.is_file(), row.licence, row.source) for row in recordings.rows)
     samples = Slices(recordings, recordings.domains(), 4000).batch(0, range(4))["samples"]
     assert float(samples.abs().max()) > 0.01
+
+
+def test_jobs_are_drawn_when_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a thousand jobs never more than a few for each process wait, and all of them are done once."""
+    monkeypatch.setattr(prepare_work, "ProcessPoolExecutor", lambda workers, **_: ThreadPoolExecutor(workers))
+    drawn, done, ahead = 0, [], 0
+
+    def jobs() -> Iterator[tuple[int]]:
+        nonlocal drawn
+        for number in range(1000):
+            drawn += 1
+            yield (number,)
+
+    for number, result in prepare_work.map_processes(lambda n: 2 * n, jobs(), 2):
+        done.append((number, result))
+        ahead = max(ahead, drawn - len(done))
+    assert sorted(done) == [(n, 2 * n) for n in range(1000)] and ahead <= 8
 
 
 def test_several_processes_write_the_same_index(tmp_path: Path) -> None:

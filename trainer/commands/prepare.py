@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trainer.commands import prepare_sets
-from trainer.commands.prepare_outcome import AsJson, JsonLines, named_values, tell_pairs, write_recordings
+from trainer.prepare_outcome import AsJson, JsonLines, named_values, tell_pairs, write_recordings
 
 prepare = typer.Typer(
     help="Turn recordings, or MIDI files and single notes, into data to train on.", no_args_is_help=True
@@ -16,7 +15,7 @@ prepare = typer.Typer(
 
 
 def register(app: typer.Typer) -> None:
-    """Add `prepare recordings`, `paired`, `aligned`, `chill` and one for each public set."""
+    """Add `prepare recordings`, `prepare paired` and `prepare aligned`."""
     app.add_typer(prepare, name="prepare")
 
 
@@ -200,6 +199,3 @@ def aligned(
         lines, prepared.pairs, prepared.refusals, f"{len(prepared.pairs)} pairs, {{minutes}}", (out / "index.json",),
         skip_bad=skip_bad,
     )  # fmt: skip
-
-
-prepare_sets.add(prepare)

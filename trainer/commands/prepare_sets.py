@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from trainer.commands.prepare_outcome import AsJson, named_values, write_recordings
 from trainer.datasets import DATASETS
+from trainer.prepare_outcome import AsJson, named_values, write_recordings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,8 +55,12 @@ _SHARED: dict[str, tuple[Any, Any]] = {
 }  # fmt: skip
 
 
-def add(prepare: typer.Typer) -> None:
-    """Add one command for each set, and `chill`."""
+def register(_app: typer.Typer) -> None:
+    """Add one command for each set, and `chill`, to `prepare`."""
+    from trainer.commands.prepare import prepare
+
+    if any(command.name == "chill" for command in prepare.registered_commands):
+        return
     for dataset in DATASETS:
         prepare.command(dataset.name)(_command(dataset))
     prepare.command("chill")(chill)
