@@ -83,6 +83,7 @@ class WatchPage(QWidget):
             if action is not None:
                 action.triggered.connect(lambda _checked, what=what: self.wanted.emit(what))
         self.more.setMenu(menu)
+        self.more.setStyleSheet("QToolButton::menu-indicator { image: none; }")  # the three dots say it
         self.measure = QComboBox()
         self.measure.setAccessibleName("What the curve shows")
         self.measure.currentIndexChanged.connect(self._choose_measure)
