@@ -118,11 +118,13 @@ class CQT(nn.Module):
             rest = self.adjoint(frames - self(signal) if start is not None else frames, samples)
             conditioned = self._divided(rest)
             direction, size = conditioned, _dot(rest, conditioned)
-            for _ in range(iterations):
+            for left in reversed(range(iterations)):
                 seen = self(direction)
                 energy = seen.abs().square().sum((-1, -2))[..., None]
                 step = size / energy.clamp(min=1e-20)
                 signal = signal + step * direction
+                if not left:
+                    break
                 rest = rest - step * self.adjoint(seen, samples)
                 conditioned = self._divided(rest)
                 before, size = size, _dot(rest, conditioned)
