@@ -9,6 +9,7 @@ it can never play live; its file handling, loudness and alignment are those of e
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -90,6 +91,22 @@ def open_call(call: MethodCall) -> Effect:
     values |= checked(call.name, method.options, call.values)
     style = None if call.style is None else read_audio(call.style)
     return method.open(style, values, call.threads)
+
+
+def asked(name: str | None, style: Path | None, values: Sequence[str], jobs: int) -> MethodCall | None:
+    """The method that a command line asks for, or None; it shares the processors with its other `jobs`."""
+    if name is None:
+        if style is not None:
+            raise ConfigError(f"The style {style} belongs to a method: add --method random-cnn, or leave it out.")
+        return None
+    return MethodCall(name, style, parse_values(name, values), max(1, (os.cpu_count() or 1) // max(1, jobs)))
+
+
+def refuse_with_method(name: str, said: Mapping[str, object]) -> None:
+    """ConfigError when one of the options `said`, which speak to models, has a value."""
+    wrong = [option for option, value in said.items() if value is not None]
+    if wrong:
+        raise ConfigError(f"The method {name} is no model, and {', '.join(wrong)} speaks to one: leave it out.")
 
 
 def parse_values(name: str, texts: Sequence[str]) -> dict[str, float]:

@@ -13,7 +13,6 @@ import typer
 if TYPE_CHECKING:
     from realtime.convert_files import Result, Settings, Task
     from realtime.messages import StreamSettings
-    from realtime.methods import MethodCall
 
 
 def register(app: typer.Typer) -> None:
@@ -85,18 +84,19 @@ def convert(
     from realtime.commands.live import assignments, parse_source
     from realtime.controls import Controls, target_weights
     from realtime.convert_files import Settings, convert_files, plan
+    from realtime.methods import asked, refuse_with_method
     from realtime.midi.source import SourceSettings
     from realtime.package import default_package_name, resolve
 
     tasks = plan(sources, out, format_name)
     jobs = jobs or os.cpu_count() or 1
-    call = _call(method, style, control or [], min(jobs, len(tasks)))
+    call = asked(method, style, control or [], min(jobs, len(tasks)))
     if call is not None:
         only_models = {
             "--model": model, "--target": target, "--preset": preset, "--transpose": transpose, "--octave": octave,
             "--player-level": player_level, "--griffin-lim": griffin_lim or None,
         }  # fmt: skip
-        _refuse_with_method(call.name, only_models)
+        refuse_with_method(call.name, only_models)
         control = None
     sound = _sound_of(preset, model)
     package = None if call else resolve(sound.model if sound is not None else model or default_package_name())
@@ -174,29 +174,6 @@ def convert(
     console.print(summary + ".", markup=False, soft_wrap=True)
     if failures:
         raise typer.Exit(1)
-
-
-def _call(name: str | None, style: Path | None, values: list[str], jobs: int) -> MethodCall | None:
-    """The method that is asked for; it shares the processors with the other `jobs`."""
-    import os
-
-    from realtime.errors import ConfigError
-
-    if name is None:
-        if style is not None:
-            raise ConfigError(f"The style {style} belongs to a method: add --method random-cnn, or leave it out.")
-        return None
-    from realtime.methods import MethodCall, parse_values
-
-    return MethodCall(name, style, parse_values(name, values), max(1, (os.cpu_count() or 1) // max(1, jobs)))
-
-
-def _refuse_with_method(name: str, said: dict[str, Any]) -> None:
-    from realtime.errors import ConfigError
-
-    wrong = [option for option, value in said.items() if value is not None]
-    if wrong:
-        raise ConfigError(f"The method {name} is no model, and {', '.join(wrong)} speaks to one: leave it out.")
 
 
 def _sound_of(preset: str | None, model: str | None) -> StreamSettings | None:
