@@ -136,7 +136,7 @@ def main() -> None:
                 learn(batch, step)
                 times[name].append(clock() - start)
     found = {name: statistics.median(values[1:]) for name, values in times.items()}  # the first warms up
-    print(  # noqa: T201
+    print(
         f"{options.run}: ours {found['ours']:.3f} s/step, plain {found['plain']:.3f} s/step "
         f"({found['plain'] / found['ours']:.2f} times as fast), loader {found['loader']:.4f} s/batch "
         f"({found['ours'] / found['loader']:.0f} batches a step)"
