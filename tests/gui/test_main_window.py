@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PyQt6.QtCore import QProcess, Qt
+from PyQt6.QtCore import QPoint, QProcess, Qt
 from PyQt6.QtWidgets import QApplication, QWidget
 
 from gui import theme
 from gui.live_state import Notice
 from gui.main_window import GUIDE_DONE, PANEL, MainWindow
+from gui.midi_learn_bar import MidiLearnBar
 from gui.panels import EVERY_PANEL, PANELS
 
 if TYPE_CHECKING:
@@ -189,6 +190,39 @@ def test_a_locked_stage_leaves_the_header_deaf(window: MainWindow, quiet_bridge:
     setlist.stage.set_locked(True)  # type: ignore[attr-defined]
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     assert all(part.isEnabled() for part in guarded)
+
+
+def test_levels_are_shown_once_above_the_stage_view(window: MainWindow, qtbot: QtBot) -> None:
+    """Where the setlist shows levels and tuner large, the header leaves its own out, but keeps the power; else not."""
+    window.resize(1280, 720)
+    window.show_panel("setlist")
+    setlist, header = window.panels["setlist"], window.header
+    setlist.show_stage()  # type: ignore[attr-defined]  # SetlistPanel has it
+    qtbot.waitUntil(lambda: setlist.shows_meters)  # type: ignore[attr-defined]  # as above
+    assert [header.power.isVisible(), header.input.isVisible(), header.tuner.isVisible()] == [True, False, False]
+    setlist.show_editor()  # type: ignore[attr-defined]  # as above
+    assert [header.power.isVisible(), header.input.isVisible(), header.tuner.isVisible()] == [True, True, True]
+
+
+def test_learn_mode_covers_nothing(window: MainWindow, quiet_bridge: Bridge, qtbot: QtBot) -> None:
+    """The window makes room for the bar of learn mode, and takes it back."""
+    panel = window.panels["settings"]
+    before = panel.height()
+    quiet_bridge.set_learn_mode(True)
+    bar = window.findChild(MidiLearnBar)
+    assert bar is not None
+    qtbot.waitUntil(lambda: panel.mapTo(window, QPoint(0, panel.height())).y() <= bar.y())
+    quiet_bridge.set_learn_mode(False)
+    qtbot.waitUntil(lambda: panel.height() == before)
+
+
+@pytest.mark.qt_log_ignore("does not support (raise|grabbing|propagate)")  # of the offscreen platform
+def test_the_list_of_presets_is_as_wide_as_it_wants(window: MainWindow, qtbot: QtBot) -> None:
+    """The narrow button of the header does not narrow what it opens."""
+    menu = window.header.presets
+    menu.open_list()
+    assert menu.width() < menu.popup.sizeHint().width() <= menu.popup.width()
+    menu.popup.hide()
 
 
 def test_keys_turn_and_undo_controls(window: MainWindow, quiet_bridge: Bridge, qtbot: QtBot) -> None:

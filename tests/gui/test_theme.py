@@ -222,6 +222,18 @@ def test_an_icon_is_dimmer_where_disabled(qtbot: QtBot) -> None:
     assert strongest.name() == DARK.border
 
 
+def test_an_icon_keeps_its_distance_from_words(qtbot: QtBot) -> None:
+    """Beside words an icon has empty room at its right, in the same size of the text; alone it is square."""
+    for made, beside in ((QPushButton("Play"), True), (QPushButton(), False), (QToolButton(), False)):
+        qtbot.addWidget(made)
+        icon.set_icon(made, "stop", units=8)
+        size = made.iconSize()
+        assert (size.width() > size.height()) == beside
+        image = made.icon().pixmap(size).toImage()
+        right = [image.pixelColor(x, size.height() // 2).alpha() for x in range(size.height(), size.width())]
+        assert not any(right)
+
+
 def test_the_named_icons_are_there() -> None:
     """Every icon that the panels ask for has its file."""
     wanted = (
