@@ -135,13 +135,14 @@ def fma(root: Path) -> Path:
     meta.mkdir(parents=True)
     (meta / "genres.csv").write_text(
         "genre_id,#tracks,parent,title,top_level\n10,13845,0,Pop,10\n12,32923,0,Rock,12\n15,34413,0,Electronic,15\n"
-        "45,4106,12,Loud-Rock,12\n400,4000,15,Chill-out,15\n468,100,15,Downtempo,15\n"
+        "45,4106,12,Loud-Rock,12\n182,1482,15,House,15\n286,1751,15,Trip-Hop,15\n311,440,13,Lounge,13\n"
+        "400,823,182,Chill-out,15\n495,2061,15,Downtempo,15\n811,1192,21,Hip-Hop Beats,21\n"
     )
     columns = [
         ("album", "title"), ("artist", "id"), ("artist", "bio"), ("set", "split"), ("set", "subset"),
         ("track", "genre_top"), ("track", "genres"), ("track", "genres_all"), ("track", "license"), ("track", "title"),
     ]  # fmt: skip
-    genres = [("Pop", [10]), ("Rock", [12, 45]), ("Electronic", [15, 400]), ("", [15, 10, 468])]
+    genres = [("Pop", [10]), ("Rock", [12, 45]), ("Electronic", [15, 182, 400]), ("", [15, 10, 495])]
     sound = np.concatenate([tone(57, 3.0), np.zeros(16000, np.float32), tone(60, 3.0)])
     with (meta / "tracks.csv").open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)

@@ -175,7 +175,7 @@ def test_fma_s_three_header_rows_tell_split_genre_artist_and_licence(tmp_path: P
     assert items[0].path == tmp_path / "fma_small" / "000" / "000002.mp3" and items[0].path.is_file()
     assert items[0].licence == "Attribution-NonCommercial" and items[1].group == "artist 1"
     assert {item.domain for item in fma.find(tmp_path, fma.Options(instrumental=0.5))} == {"rock"}
-    assert fma.genre_numbers(tmp_path, ("chill out", "Polka")) == (frozenset({400}), ("Polka",))
+    assert fma.genre_numbers(tmp_path, ("chill out", "Lounge")) == {400, 311}
 
 
 @pytest.mark.parametrize(
@@ -333,6 +333,16 @@ def test_a_damaged_recording_is_refused_and_the_rest_prepared(tmp_path: Path) ->
     assert run(*arguments, "--skip-bad").exit_code == 0
 
 
+def test_mastered_and_quiet_recordings_of_a_set_are_taken(tmp_path: Path) -> None:
+    """What a set publishes at full scale for many samples, or at -60 dBFS, is prepared like the rest."""
+    root = trees.maestro(tmp_path / "set")
+    paths = sorted((root / "maestro-v3.0.0").glob("20*/*.wav"))
+    trees.save(paths[0], np.clip(20 * trees.tone(), -1, 1))
+    trees.save(paths[1], 0.005 * trees.tone())
+    assert run("maestro", root, "-o", tmp_path / "out", "--rate", 16000, "--workers", 1).exit_code == 0
+    assert len(index_of(tmp_path / "out")) == 4
+
+
 def test_memory_does_not_grow_with_the_recordings(tmp_path: Path) -> None:
     """Eight times the piano, in pieces, needs no more memory to be prepared, and all of it comes out."""
     peaks = []
@@ -407,8 +417,8 @@ def test_chill_of_nothing_and_of_unknown_genres_is_refused(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="nothing to prepare"):
         run("chill", "-o", tmp_path / "out")
     root = trees.fma(tmp_path / "archive")
-    with pytest.raises(ConfigError, match="no genre Polka"):
-        run("chill", root, "-o", tmp_path / "out", "--chill", "Polka")
+    with pytest.raises(ConfigError, match=r"no genre Chillout: .* Chill-out"):
+        run("chill", root, "-o", tmp_path / "out", "--chill", "Chillout")
 
 
 def test_plain_recordings_are_cut_into_pieces_when_asked(tmp_path: Path) -> None:

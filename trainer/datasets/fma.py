@@ -12,12 +12,13 @@ Own splits; no artist is in two of them. The table is read row by row.
 from __future__ import annotations
 
 import csv
+import difflib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from realtime.errors import DataError
+from realtime.errors import ConfigError, DataError
 from trainer.config import setting
 from trainer.datasets.item import Dataset, Item, below, not_here, slug
 
@@ -92,15 +93,17 @@ def tracks(root: Path, instrumental: float = 0.0) -> Iterator[Track]:
             )  # fmt: skip
 
 
-def genre_numbers(root: Path, titles: tuple[str, ...]) -> tuple[frozenset[int], tuple[str, ...]]:
-    """The numbers of the genres of these titles, in any spelling, and the titles that genres.csv does not have."""
+def genre_numbers(root: Path, titles: tuple[str, ...]) -> frozenset[int]:
+    """The numbers of the genres of these titles, in any spelling; ConfigError for one that genres.csv has not."""
     with _table(root, "genres.csv").open(newline="", encoding="utf-8") as handle:
-        known = {slug(row["title"]): int(row["genre_id"]) for row in csv.DictReader(handle)}
-    found = {title: known.get(slug(title)) for title in titles}
-    return (
-        frozenset(number for number in found.values() if number is not None),
-        tuple(title for title, number in found.items() if number is None),
-    )
+        known = {slug(row["title"]): (int(row["genre_id"]), row["title"]) for row in csv.DictReader(handle)}
+    for title in titles:
+        if slug(title) not in known:
+            near = difflib.get_close_matches(slug(title), known, n=3, cutoff=0.5) or sorted(known)[:8]
+            raise ConfigError(
+                f"genres.csv has no genre {title}: it has, among others, {', '.join(known[name][1] for name in near)}."
+            )
+    return frozenset(known[slug(title)][0] for title in titles)
 
 
 def _table(root: Path, name: str) -> Path:
