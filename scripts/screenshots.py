@@ -28,7 +28,7 @@ from realtime.midi.source import SourceSettings  # noqa: E402
 from realtime.plain import to_plain  # noqa: E402
 from realtime.plugins.spec import PluginSpec  # noqa: E402
 from tests.conftest import may_run_in_real_time  # noqa: E402
-from tests.gui.desk import SCREEN, Desk  # noqa: E402
+from tests.gui.desk import Desk  # noqa: E402
 
 _SETTLE_S = 1.2
 _BLEND = (0.55, 0.0, 0.0, 0.0, 0.0, 0.45)
@@ -138,11 +138,7 @@ def _convert(desk: Desk, folder: Path, look: str) -> None:
     for song in ("greensleeves-oboe.flac", "prelude-piano.flac"):
         shutil.copy(ROOT / "realtime" / "examples" / song, songs)
     there = desk.place("Choose files…")
-    shelf = desk.start("file_shelf.py", songs, SCREEN[0] - 160, SCREEN[1] - 80)
-    assert shelf.stdout is not None
-    shelf.stdout.readline()
-    desk.drag((SCREEN[0] - 80, SCREEN[1] - 40), (there["x"], there["y"] - 60))
-    shelf.terminate()
+    desk.drop(songs, (there["x"], there["y"] - 60), lambda: desk.ask(where="Convert 2 files"))
     desk.click("Convert 2 files")
     desk.place("Convert 2 files again")
     desk.hand("mousemove", 700, 60)

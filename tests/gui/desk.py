@@ -132,15 +132,32 @@ class Desk:
         self.click(what)
         self.until(lambda: not self.ask(popup=True), f"the end of the list of {box}")
 
-    def drag(self, begin: tuple[int, int], end: tuple[int, int]) -> None:
+    def drop(self, path: Path, end: tuple[int, int], came: Callable[[], Any]) -> None:
+        """Drag a path from a file manager's window to a place, as often as it takes until it `came`."""
+        shelf = self.start("file_shelf.py", path, SCREEN[0] - 160, SCREEN[1] - 80)
+        assert shelf.stdout is not None
+        assert shelf.stdout.readline() == "ready\n", self.said("file_shelf.py")
+        slow = 1.0
+        while True:
+            self.drag((SCREEN[0] - 80, SCREEN[1] - 40), end, slow)
+            deadline = time.monotonic() + 5.0 * slow
+            while time.monotonic() < deadline:
+                if came():
+                    shelf.terminate()
+                    return
+                time.sleep(0.1)
+            slow *= 2.0  # a hand that sees nothing happen tries again, slower
+            assert slow < 20.0, f"nothing came; {self.ask(names=True)}"
+
+    def drag(self, begin: tuple[int, int], end: tuple[int, int], slow: float = 1.0) -> None:
         """Press at one place of the screen, move in small steps, let go at the other."""
         self.hand("mousemove", *begin, "mousedown", 1)
         for part in range(1, 11):
             spot = [round(a + (b - a) * part / 10) for a, b in zip(begin, end, strict=True)]
             self.hand("mousemove", *spot)
-            time.sleep(0.05)  # a drag is a conversation between two programs, step by step
+            time.sleep(0.05 * slow)  # a drag is a conversation between two programs, step by step
         self.hand("mousemove", end[0] + 2, end[1] + 2)
-        time.sleep(0.3)
+        time.sleep(0.3 * slow)
         self.hand("mouseup", 1)
 
     def key(self, *names: str) -> None:

@@ -23,7 +23,7 @@ from realtime.convert import convert_signal
 from realtime.demo import pitch_kept
 from realtime.features import mel_matrix
 from realtime.package import resolve
-from tests.gui.desk import SCREEN, Desk
+from tests.gui.desk import Desk
 
 pytestmark = [pytest.mark.xdist_group("real time"), pytest.mark.timeout(480)]
 RATE = 48000
@@ -154,10 +154,7 @@ def test_a_musician_gets_from_the_first_start_to_a_converted_folder_and_back(des
     shutil.copy(Path(__file__).parents[2] / "realtime" / "examples" / "greensleeves-oboe.flac", folder)
     desk.key("ctrl+4")
     there = desk.place("Choose files…")
-    shelf = desk.start("file_shelf.py", folder, SCREEN[0] - 160, SCREEN[1] - 80)
-    assert shelf.stdout is not None
-    assert shelf.stdout.readline() == "ready\n", desk.said("file_shelf.py")
-    desk.drag((SCREEN[0] - 80, SCREEN[1] - 40), (there["x"], there["y"] - 60))
+    desk.drop(folder, (there["x"], there["y"] - 60), lambda: desk.ask(where="Convert 1 file"))
     desk.click("Convert 1 file")
     results = tmp_path / "music"
     desk.until(lambda: list(results.glob("**/greensleeves-oboe*")), "the result", 120.0)
