@@ -19,7 +19,7 @@ from realtime.errors import ConfigError, DataError
 from tests.trainer import dataset_trees as trees
 from trainer import prepare_report, prepare_work
 from trainer.commands import prepare, prepare_sets
-from trainer.data import Recordings, Slices
+from trainer.data import Recordings, Slices, Unpaired
 from trainer.datasets import DATASETS, cutting, division, fma, guitarset, iowa, irmas, maestro, musicnet, nsynth
 from trainer.datasets.item import Item, NoOptions, Silence
 from trainer.recordings import Found, RecordingSettings, SplitSettings, loudness_lufs, prepare_recordings
@@ -419,6 +419,22 @@ def test_chill_of_nothing_and_of_unknown_genres_is_refused(tmp_path: Path) -> No
     root = trees.fma(tmp_path / "archive")
     with pytest.raises(ConfigError, match=r"no genre Chillout: .* Chill-out"):
         run("chill", root, "-o", tmp_path / "out", "--chill", "Chillout")
+
+
+def test_two_sets_become_the_domains_of_one_run(tmp_path: Path) -> None:
+    """Piano and guitar prepared apart are zipped as unpaired domains; other rates and absent folders are refused."""
+    for name, rate in (("maestro", 16000), ("guitarset", 16000), ("iowa", 22050)):
+        root = getattr(trees, name)(tmp_path / "sets" / name)
+        assert run(name, root, "-o", tmp_path / name, "--rate", rate, "--workers", 1).exit_code == 0
+    result = run("join", tmp_path / "maestro", tmp_path / "guitarset", "-o", tmp_path / "pair" / "both")
+    assert result.exit_code == 0 and "12 of guitar, 4 of piano" in result.output
+    recordings = Recordings.read(tmp_path / "pair" / "both" / "index.json")
+    assert recordings.domains() == ("guitar", "piano")
+    batch = Unpaired(recordings, "piano", "guitar", 4000).batch(0, range(3))
+    assert min(float(batch[side].abs().max()) for side in "ab") > 0.01
+    for folders, words in ((("maestro", "iowa"), "several sample rates"), (("maestro", "none"), "cannot be read")):
+        with pytest.raises(DataError, match=words):
+            run("join", *(tmp_path / name for name in folders), "-o", tmp_path / "x")
 
 
 def test_plain_recordings_are_cut_into_pieces_when_asked(tmp_path: Path) -> None:

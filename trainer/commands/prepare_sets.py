@@ -56,7 +56,7 @@ _SHARED: dict[str, tuple[Any, Any]] = {
 
 
 def register(_app: typer.Typer) -> None:
-    """Add one command for each set, and `chill`, to `prepare`."""
+    """Add one command for each set, `chill` and `join` to `prepare`."""
     from trainer.commands.prepare import prepare
 
     if any(command.name == "chill" for command in prepare.registered_commands):
@@ -64,6 +64,7 @@ def register(_app: typer.Typer) -> None:
     for dataset in DATASETS:
         prepare.command(dataset.name)(_command(dataset))
     prepare.command("chill")(chill)
+    prepare.command("join")(join)
 
 
 def _command(dataset: Dataset) -> Any:
@@ -250,3 +251,18 @@ def chill(
     spans = [*((item, spans) for item, spans in good if item.split), *timed]
     refused = [Refusal(item.inside, reason) for item, reason in bad]
     _write_spans([(root, item, parts) for item, parts in spans], refused, given)
+
+
+def join(
+    folders: Annotated[list[Path], typer.Argument(help="Folders that `prepare` wrote.")],
+    out: Out,
+    domains: Domains = "",
+    rename: Rename = None,
+) -> None:
+    """Make one index of several, as for piano of MAESTRO against guitar of GuitarSet; no sound is copied."""
+    from trainer.datasets.joining import join as join_indexes
+
+    wanted = [name.strip() for name in domains.split(",") if name.strip()]
+    counted = join_indexes(folders, out, domains=wanted, rename=named_values(rename or [], "--rename"))
+    told = ", ".join(f"{count} of {domain}" for domain, count in sorted(counted.items()))
+    typer.echo(f"{told}: {out / 'index.json'}")
