@@ -75,16 +75,28 @@ def test_every_form_streams_as_it_sounds_offline(form: Form, material: Path) -> 
 def test_the_reach_is_counted_from_the_kernels() -> None:
     """Two 3 × 3 hear two frames ahead, two 5 × 5 of dilation 2 eight."""
     assert reach("plain", 1, 44, 4) == 2
-    assert reach("dilated", 1, 44, 4) == 8
+    assert reach("dilated", 1, 44, 4) == reach("dilated_residual", 1, 44, 4, pool=1) == 8
 
 
 def test_a_picture_keeps_its_odd_size_through_pooling() -> None:
     """513 bins and 44 frames come back as they went in, from three layers and their two poolings."""
-    network = AutoencoderNetwork("plain", (1, 1, 1), 0.0)
+    network = AutoencoderNetwork("plain", (1, 1, 1), 0.0).eval()
     made, code = network.parts(torch.rand(1, 1, 513, 44), 3)
     assert made.shape == (1, 1, 513, 44)
     assert code.shape == (1, 1, 128, 11)
     assert (made >= 0).all()
+
+
+def test_an_output_below_silence_still_learns() -> None:
+    """Where the whole output is negative a gradient still reaches the decoder, and what is played is zero."""
+    network = AutoencoderNetwork("dilated_residual", (2,), 0.0)
+    for name, parameter in network.decoders.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.constant_(parameter, -100.0)
+    x = torch.rand(1, 1, 32, 8)
+    network(x).sum().backward()
+    assert float(sum(p.grad.abs().sum() for p in network.decoders.parameters() if p.grad is not None)) > 0
+    assert float(network.eval()(x).detach().abs().max()) == 0.0
 
 
 def test_the_sparsity_penalty_is_least_at_rho(material: Path) -> None:

@@ -15,6 +15,9 @@ Layer by layer: for `layer_steps` steps E₀ and D₀ learn alone; then E₁, D�
 (Vincent et al. 2010). Sparsity: β · Σ KL(ρ ‖ mean activation of each channel of the code), ρ = 0.01, β = 0.5
 (Ng, "Sparse autoencoder"); L1 or L2 on the weights; dropout before each convolution of the encoder.
 
+Changed against the document: while it learns, the output's ReLU leaks by 0.1 below zero. Without that our runs of
+dilated_residual ended in silence, zero everywhere; the document sees its values "squashed close to zero".
+
 Where the document is silent or draws only a picture: the two dilated paths are taken to be parallel and merged by
 their maximum in encoder and decoder alike; pooling lies between the layers of a stack, and after the block of
 dilated_residual; what was pooled is brought back by nearest neighbours; a shortcut from 1 to n channels repeats the
@@ -50,7 +53,8 @@ from trainer.recipe import Clip, Recipe, register
 from trainer.streaming import WindowWrapper
 
 SILENCE = 0.0  # log1p of no sound
-CLIP_SECONDS = 3.0
+CLIP_SECONDS = 2.0
+OUTPUT_LEAK = 0.1
 Form = Literal["plain", "residual", "dilated", "dilated_residual"]
 FloatArray = npt.NDArray[np.float32]
 
@@ -76,6 +80,7 @@ class AutoencoderModel:
     scale: float = setting(1.0, "magnitudes are multiplied by this before the logarithm; 1: as the document", minimum=0)
     form: Form = setting("plain", "the building block")
     channels: tuple[int, ...] = setting((256,), "channels of each layer, the first layer first", minimum=1)
+    pool: int = setting(2, "size of the max-pooling; 1: none, every layer at full size", minimum=1, maximum=4)
     dropout: float = setting(0.1, "before each convolution of the encoder", minimum=0, maximum=0.9)
 
 
@@ -117,8 +122,9 @@ class AutoencoderConfig:
 class Merge(nn.Module):
     """One convolution, or the maximum of two dilated ones: (B, n, F, T) → (B, m, F, T) ≥ 0."""
 
-    def __init__(self, inside: int, outside: int, *, dilated: bool) -> None:
+    def __init__(self, inside: int, outside: int, *, dilated: bool, leak: float = 0.0) -> None:
         super().__init__()
+        self.leak = leak
         if dilated:
             paths = [
                 nn.Conv2d(inside, outside, 3, padding=(2, 1), dilation=(2, 1)),
@@ -133,11 +139,11 @@ class Merge(nn.Module):
             nn.init.zeros_(path.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """ReLU of the maximum: the maximum of the ReLUs."""
+        """ReLU of the maximum: the maximum of the ReLUs; while it learns, negative values leak through by `leak`."""
         made: Tensor = self.paths[0](x)
         for path in self.paths[1:]:
             made = torch.maximum(made, path(x))
-        return functional.relu(made)
+        return functional.leaky_relu(made, self.leak) if self.training and self.leak else functional.relu(made)
 
 
 class Encoder(nn.Module):
@@ -161,16 +167,19 @@ class Encoder(nn.Module):
 class AutoencoderNetwork(nn.Module):
     """Log spectrograms (B, 1, bins, frames) to log spectrograms, by the first `depth` layers or by all."""
 
-    def __init__(self, form: Form, channels: tuple[int, ...], dropout: float) -> None:
+    def __init__(self, form: Form, channels: tuple[int, ...], dropout: float, pool: int = 2) -> None:
         super().__init__()
+        self.pool = pool
         if not channels:
             raise ConfigError("model.channels is empty, expected one number for each layer: [256] is the shallow one")
         self.pooled_last = form == "dilated_residual"
         widths = (1, *channels)
         pairs = list(zip(widths[:-1], channels, strict=True))
         self.encoders = nn.ModuleList(Encoder(inside, outside, form, dropout) for inside, outside in pairs)
+        # An output that is negative everywhere has no gradient through ReLU and stays silent for ever.
         self.decoders = nn.ModuleList(
-            Merge(outside, inside, dilated=form.startswith("dilated")) for inside, outside in pairs
+            Merge(outside, inside, dilated=form.startswith("dilated"), leak=0.0 if layer else OUTPUT_LEAK)
+            for layer, (inside, outside) in enumerate(pairs)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -183,10 +192,10 @@ class AutoencoderNetwork(nn.Module):
         for layer in range(depth):
             size = None
             if layer > 0 and not self.pooled_last:
-                x, size = functional.max_pool2d(x, 2), (x.shape[2], x.shape[3])
+                x, size = functional.max_pool2d(x, self.pool), (x.shape[2], x.shape[3])
             x = self.encoders[layer](x)
             if self.pooled_last:
-                x, size = functional.max_pool2d(x, 2), (x.shape[2], x.shape[3])
+                x, size = functional.max_pool2d(x, self.pool), (x.shape[2], x.shape[3])
             sizes.append(size)
         code = x
         for layer in reversed(range(depth)):
@@ -199,15 +208,15 @@ class AutoencoderNetwork(nn.Module):
         return x, code
 
 
-def reach(form: Form, layers: int, window: int, step: int) -> int:
+def reach(form: Form, layers: int, window: int, step: int, pool: int = 2) -> int:
     """Frames of future that the first frame to be given may hear: what the network's convolutions span in time.
 
     Every weight made positive and every activation alive, so that nothing that could be heard is masked.
     """
-    network = AutoencoderNetwork(form, (1,) * layers, 0.0).double().eval()
+    network = AutoencoderNetwork(form, (1,) * layers, 0.0, pool).double().eval()
     for parameter in network.parameters():
         nn.init.constant_(parameter, 1.0 / 25)
-    x = torch.ones(1, 1, 16 * 2**layers, window, dtype=torch.float64)
+    x = torch.ones(1, 1, 16 * pool**layers, window, dtype=torch.float64)
     changed = x.clone()
     changed[..., window - step :] = 1e6
     with torch.no_grad():
@@ -237,7 +246,7 @@ class Autoencoder(Recipe):
         self.recordings = Recordings.read(config.data.index)
         self.features = SpectrumFeatures(model.n_fft, model.hop, model.n_fft // 2 + 1, "linear", "log1p", model.scale)
         self.pairs = {split: self._pairs(split) for split in ("train", "validation")}
-        self.network = AutoencoderNetwork(model.form, model.channels, model.dropout).to(self.device)
+        self.network = AutoencoderNetwork(model.form, model.channels, model.dropout, model.pool).to(self.device)
         self._stages: list[list[nn.Parameter]] = [
             [*self.network.encoders[depth].parameters(), *self.network.decoders[: depth + 1].parameters()]
             for depth in range(len(model.channels))
@@ -355,7 +364,7 @@ class Autoencoder(Recipe):
     def lookahead(self) -> int:
         """Frames of future that the package waits for."""
         model, stream = self.config.model, self.config.stream
-        return min(stream.lookahead, reach(model.form, len(model.channels), model.frames, stream.step))
+        return min(stream.lookahead, reach(model.form, len(model.channels), model.frames, stream.step, model.pool))
 
     def manifest(self) -> Manifest:
         """Spectrum in, spectrum out."""
@@ -437,12 +446,12 @@ class Autoencoder(Recipe):
 
     @classmethod
     def tiny(cls, material: Path) -> AutoencoderConfig:
-        """Two dilated layers of two channels on 33 × 16."""
+        """Two dilated layers of four channels on 257 × 16."""
         recordings = Recordings.read(material / "recordings" / "index.json")
         origin, target = recordings.domains()[:2]
         return AutoencoderConfig(
             NoteData(material / "recordings" / "index.json", origin, target, validation_notes=2, clips=1),
-            AutoencoderModel(n_fft=64, hop=32, frames=16, form="dilated_residual", channels=(2, 3)),
-            AutoencoderTraining(layer_steps=2),
-            WindowStream(step=2, lookahead=5),
+            AutoencoderModel(n_fft=512, hop=256, frames=16, form="dilated_residual", channels=(4, 4)),
+            AutoencoderTraining(learning_rate=1e-4, layer_steps=2),
+            WindowStream(step=8, lookahead=5),
         )
