@@ -98,7 +98,7 @@ def serve(
         )
     server = start_server(study, host=host, port=port, threads=threads, behind_https=behind_https, names=name or ())
     shown = f"[{host}]" if ":" in host else host
-    address = f"https://{name[0]}/" if behind_https and name else f"http://{shown}:{server.effective_port}/"
+    address = f"https://{name[0]}/" if behind_https and name else f"http://{shown}:{server.port}/"
     typer.echo(f"The listening test is at {address} (Ctrl-C ends it; nothing that was answered is lost).")
     if is_loopback(host) and not behind_https:
         typer.echo("Only this machine can reach it: --host opens it to others.")
@@ -106,10 +106,7 @@ def serve(
         typer.secho(
             "Answers and links travel unencrypted: use it on a network that you trust, or --behind-https.", err=True
         )
-    try:
-        server.run()
-    finally:
-        server.close()
+    server.run()
 
 
 @listen.command("results")

@@ -5,7 +5,7 @@ The unit is the participant, because one person's ratings resemble each other:
     mean        of the participants' means; interval by Student's t, cut to the scale
     shares      of the ratings 1 … 5; interval by resampling participants (bootstrap, 2000 draws)
     difference  A − B: of each participant, the mean over the clips rated in both; interval by Student's t
-    test        Wilcoxon's signed-rank on these differences, two-sided; p corrected by Holm over the family of pairs
+    test        Wilcoxon's signed-rank on these differences, two-sided, exact; p corrected by Holm over the pairs
     effect      matched-pairs rank-biserial r = (W₊ − W₋)/(W₊ + W₋), −1 … 1; Cohen's d_z = mean / deviation
     over all    Friedman's test, with three systems or more, on the participants who rated each of them
 
@@ -157,16 +157,27 @@ def _compared(ratings: list[Rating], one: str, other: str) -> Compared:
     mean = float(differences.mean()) if count else float("nan")
     p = effect = dz = None
     if count >= 2 and differences.any():
-        # Exact where there are few; `pratt` keeps those who hear no difference in the ranking.
-        p = float(stats.wilcoxon(differences, zero_method="pratt", method="auto").pvalue)
-        ranks = stats.rankdata(np.abs(differences))
-        up, down = float(ranks[differences > 0].sum()), float(ranks[differences < 0].sum())
-        effect = (up - down) / (up + down)
+        p, effect = _signed_rank(differences)
         spread = float(differences.std(ddof=1))
         dz = mean / spread if spread > 0 else None
     elif count >= 2:
         p, effect = 1.0, 0.0
     return Compared(one, other, count, mean, _t_interval(differences), p, None, effect, dz)
+
+
+def _signed_rank(differences: Numbers) -> tuple[float, float]:
+    """Wilcoxon's two-sided p, exact with ties, and the rank-biserial effect.
+
+    Zeros are ranked and then dropped (Pratt), so that who hears no difference counts against one. Under the null
+    hypothesis each sign is a coin: the distribution of W₊ is built up rank by rank, in halves because ties share ranks.
+    """
+    halves = np.rint(2 * stats.rankdata(np.abs(differences))).astype(int)
+    up, down = (int(halves[side].sum()) for side in (differences > 0, differences < 0))
+    chances = np.ones(1)
+    for rank in halves[differences != 0]:
+        chances = (np.pad(chances, (0, rank)) + np.pad(chances, (rank, 0))) / 2
+    p = 2 * min(float(chances[: up + 1].sum()), float(chances[up:].sum()))
+    return min(1.0, p), (up - down) / (up + down)
 
 
 def _differences(ratings: list[Rating], one: str, other: str) -> Numbers:

@@ -10,10 +10,13 @@ import ipaddress
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from realtime.errors import ConfigError
 from trainer.listening.limits import LIMITS, Limit
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 THREADS = 8
 _FORWARDED = {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"}
@@ -29,6 +32,43 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+class Server:
+    """A study that is listened for already, and answered while `run` runs."""
+
+    def __init__(self, waiting: Any, app: Flask) -> None:
+        several = getattr(waiting, "effective_listen", None)  # a name may stand for several addresses
+        self._waiting, self._app = waiting, app
+        self._sockets: dict[int, Any] = waiting.map if several else waiting._map  # noqa: SLF001 -- no other way to stop it
+        self.host, port = several[0] if several else (waiting.effective_host, waiting.effective_port)
+        self.port = int(port)
+
+    def run(self) -> None:
+        """Serve until `stop` or Ctrl-C; then what is being answered is answered, and everything is closed."""
+        try:
+            self._waiting.run()
+        finally:
+            self.close()
+
+    def stop(self) -> None:
+        """End `run`, from any thread."""
+        for one in list(self._sockets.values()):
+            if hasattr(one, "pull_trigger"):
+                one.pull_trigger(self._end)
+                return
+
+    def close(self) -> None:
+        """Give back port, threads and database."""
+        self._waiting.task_dispatcher.shutdown(cancel_pending=False)
+        self._end()
+        with self._app.app_context():
+            self._app.extensions["retimbre-listen"].database.engine.dispose()
+
+    def _end(self) -> None:
+        # The loop runs for as long as it has a socket.
+        for one in list(self._sockets.values()):
+            one.close()
+
+
 def start_server(
     folder: Path,
     *,
@@ -38,11 +78,11 @@ def start_server(
     behind_https: bool = False,
     names: Sequence[str] = (),
     limits: Mapping[str, Limit] = LIMITS,
-) -> Any:
-    """A waitress server that listens already; its `run()` serves until its `close()`.
+) -> Server:
+    """A server that listens already, with its `run` still to be called.
 
-    names: host names by which browsers may call it; on loopback those of this machine. Port 0: a free one, found in
-    `effective_port`. Raises DataError or ConfigError.
+    names: host names by which browsers may call it; on loopback those of this machine. Port 0: a free one. Raises
+    DataError when the folder is no study, ConfigError when the address cannot be had.
     """
     import waitress
 
@@ -53,7 +93,7 @@ def start_server(
     # Its warnings say that a thread was waited for: fifty people at once are no news.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     try:
-        return waitress.create_server(
+        waiting = waitress.create_server(
             app, host=host, port=port, threads=threads, ident="retimbre", clear_untrusted_proxy_headers=True,
             connection_limit=1000, channel_timeout=60, max_request_body_size=64 * 1024,
             max_request_header_size=32 * 1024, **(_PROXY if behind_https else {}),
@@ -62,3 +102,4 @@ def start_server(
         raise ConfigError(
             f"The address {host}, port {port}, cannot be listened on ({error}): choose another with --host or --port."
         ) from error
+    return Server(waiting, app)
