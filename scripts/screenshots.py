@@ -20,6 +20,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from realtime.audio_file import read_audio, write_audio  # noqa: E402
 from realtime.bench import melody  # noqa: E402
 from realtime.bench_live import answers  # noqa: E402
 from realtime.controls import Controls  # noqa: E402
@@ -135,12 +136,13 @@ def _convert(desk: Desk, folder: Path, look: str) -> None:
     """Drop two songs from a file manager, and wait for what becomes of them."""
     songs = folder / look / "Songs"
     songs.mkdir(parents=True)
-    for song in ("greensleeves-oboe.flac", "prelude-piano.flac"):
-        shutil.copy(ROOT / "realtime" / "examples" / song, songs)
+    for song in ("greensleeves-oboe", "prelude-piano"):
+        sound = read_audio(ROOT / "realtime" / "examples" / f"{song}.flac")
+        write_audio(songs / f"{song}.wav", sound.signal[:, : 6 * sound.sample_rate], sound.sample_rate)
     there = desk.place("Choose files…")
     desk.drop(songs, (there["x"], there["y"] - 60), lambda: desk.ask(where="Convert 2 files"))
     desk.click("Convert 2 files")
-    desk.place("Convert 2 files again")
+    desk.until(lambda: desk.ask(where="Convert 2 files again"), "the results", 600.0)
     desk.hand("mousemove", 700, 60)
 
 

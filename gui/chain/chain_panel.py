@@ -30,6 +30,7 @@ from gui.chain.plugin_editor import PluginEditor
 from gui.chain.plugin_shelf import PluginShelf
 from gui.chain.signal_path import Key, Shown, SignalPath
 from gui.chain.stage_editor import SECTIONS, StageEditor, stage_word
+from gui.header import named
 from gui.widgets.notice_bar import NoticeBar
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ class ChainPanel(QWidget):
         card = self.path.stages["model"]
         running = state.running
         same = running is not None and running.model == state.settings.model
-        card.rename(running.title if running is not None and same else state.settings.model)
+        card.rename(running.title if running is not None and same else named(state.settings.model))
         plugins_ms = 0.0 if running is None else running.latency.parts_ms()["plugins"]
         words = f"Plugins delay by {plugins_ms:.1f} ms" if plugins_ms else "Plugins add no delay"
         any_plugin = bool(state.settings.before or state.settings.after)

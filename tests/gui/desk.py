@@ -78,7 +78,7 @@ class Desk:
     def open_app(self, memory: Path) -> None:
         """The app, and wait until it answers."""
         self.app = self.start("driven_app.py", "--memory", memory, "--watch-stalls")
-        self.ask(state=True)
+        self.until(lambda: self.ask(state=True)["active"], "a window that has the keyboard")
 
     def ask(self, **question: Any) -> Any:
         """What the app answers (see driven_app.py)."""

@@ -39,6 +39,8 @@ class EyedApp(gui.app.App):
         self._looked, self._late, self._xruns = time.monotonic(), 0, 0
         self._missed: list[tuple[float, float, int, int]] = []
         self.bridge.frame.connect(self._look)
+        self._told: list[str] = []
+        self.bridge.noticed.connect(lambda notice: self._told.append(notice.text))
         self._eye = QSocketNotifier(QSocketNotifier.Type.Read)
         self._eye.setSocket(sys.stdin.fileno())  # type: ignore[arg-type]  # the stubs know only sip's own kind of number
         self._eye.setEnabled(True)
@@ -87,7 +89,7 @@ class EyedApp(gui.app.App):
             "controls": self.bridge.controls.to_mapping(),
             "running": None if state.running is None else to_plain(state.running),
             "latency": None if state.running is None else state.running.latency.total,
-            "samples": now.samples, "late": now.late_callbacks, "xruns": now.xruns,
+            "told": self._told[-5:], "active": self.window.isActiveWindow(), "samples": now.samples, "late": now.late_callbacks, "xruns": now.xruns,
             "stalls": [str(stall) for stall in getattr(self.qt, "stalls", [])],
         }  # fmt: skip
 
