@@ -413,9 +413,13 @@ def test_few_streams_are_divided_by_time_and_many_by_stream(tmp_path: Path) -> N
 
 
 def test_chill_of_nothing_and_of_unknown_genres_is_refused(tmp_path: Path) -> None:
-    """Without a folder, and with a genre that genres.csv has not, there is a sentence."""
+    """Without a folder, with two of one name, and with a genre that genres.csv has not, there is a sentence."""
     with pytest.raises(ConfigError, match="nothing to prepare"):
         run("chill", "-o", tmp_path / "out")
+    for place in ("x", "y"):
+        stream(tmp_path / place / "beats" / "night.wav", 1)
+    with pytest.raises(DataError, match="would both be written"):
+        run("chill", "--stream", tmp_path / "x" / "beats", "--stream", tmp_path / "y" / "beats", "-o", tmp_path / "out")
     root = trees.fma(tmp_path / "archive")
     with pytest.raises(ConfigError, match=r"no genre Chillout: .* Chill-out"):
         run("chill", root, "-o", tmp_path / "out", "--chill", "Chillout")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from trainer.datasets.cutting import Span
     from trainer.datasets.item import Dataset, Item
-    from trainer.recordings import Refusal
+    from trainer.recordings import Found, Refusal
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")]
 Rate = Annotated[int, typer.Option(help="Sample rate of the written files, Hz.")]
@@ -160,14 +160,21 @@ def _write_items(chosen: Sequence[tuple[Path, Item]], given: dict[str, Any]) -> 
 def _write_spans(
     cut_up: Iterable[tuple[Path, Item, list[Span]]], refused: list[Refusal], given: dict[str, Any]
 ) -> None:
-    from realtime.errors import ConfigError
+    from realtime.errors import ConfigError, DataError
     from trainer.datasets.division import named
     from trainer.recording_checks import Limits
     from trainer.recordings import RecordingSettings
 
     if given["bits"] not in (16, 24):
         raise ConfigError(f"--bits {given['bits']} is not known: choose 16 or 24.")
-    found = [one for folder, item, spans in cut_up for one in named(item, folder.resolve(), spans)]
+    found: dict[str, Found] = {}
+    for folder, item, spans in cut_up:
+        for one in named(item, folder.resolve(), spans):
+            if one.output in found:
+                raise DataError(
+                    f"{one.path} and {found[one.output].path} would both be written to {one.output}: rename one folder."
+                )
+            found[one.output] = one
     settings = RecordingSettings(
         sample_rate=given["rate"], level_db=None if given["keep_levels"] else given["level_db"], lufs=given["lufs"],
         subtype=f"PCM_{given['bits']}",
@@ -175,7 +182,7 @@ def _write_spans(
         limits=Limits(silence_db=-65.0, clipped_run=1 << 30),
     )  # fmt: skip
     write_recordings(
-        sorted(found, key=lambda one: one.output), given["out"], settings, workers=given["workers"],
+        [found[name] for name in sorted(found)], given["out"], settings, workers=given["workers"],
         skip_bad=given["skip_bad"], as_json=given["as_json"], already_refused=refused,
     )  # fmt: skip
 
