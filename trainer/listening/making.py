@@ -92,11 +92,11 @@ def make_study(source: Source, out: Path, *, told: Callable[[str], None] = lambd
     words = source.study
     study = Study(
         words.title, words.introduction, words.contact,
-        tuple(paragraph.replace("{minutes}", str(minutes)) for paragraph in words.consent),
+        tuple(paragraph.replace("{minutes}", minutes) for paragraph in words.consent),
         words.seed, words.most_participants, sections,
     )  # fmt: skip
     _write(study, sounds, out)
-    return Made(study, (*_about(study), *sounds.remarks, f"A participant needs about {minutes} minutes."))
+    return Made(study, (*_about(study), *sounds.remarks, f"A participant needs about {minutes}."))
 
 
 def _checked_layouts(source: Source, sounds: _Sounds, told: Callable[[str], None]) -> list[Layout]:
@@ -190,14 +190,15 @@ def _match(sounds: _Sounds) -> None:
         )
 
 
-def _minutes(sections: tuple[Section, ...], sounds: _Sounds) -> int:
+def _minutes(sections: tuple[Section, ...], sounds: _Sounds) -> str:
     """About how long a participant takes: each clip and what it is compared with once, and time to think."""
     seconds = 0.0
     for section in sections:
         lengths = [sounds.named[one.identity].shape[1] / SAMPLE_RATE for one in section.stimuli]
         heard = 1 + len(section.questions)
         seconds += min(section.trials, len(lengths)) * (heard * float(np.mean(lengths)) + RATING_SECONDS)
-    return max(1, round(seconds / 60))
+    minutes = max(1, round(seconds / 60))
+    return f"{minutes} minute{'s' * (minutes > 1)}"
 
 
 def _about(study: Study) -> list[str]:

@@ -67,6 +67,8 @@ class Server:
         # The loop runs for as long as it has a socket.
         for one in list(self._sockets.values()):
             one.close()
+            if hasattr(one, "pull_trigger"):
+                one.socket.close()  # its copy of the pipe, which its own close leaves
 
 
 def start_server(

@@ -31,7 +31,7 @@ INTRODUCTION = (
     "Your ears decide how well they did: please take part in this listening test."
 )
 WHAT = (
-    "You will hear short pieces of music and say how similar they are to others. It takes about {minutes} minutes. "
+    "You will hear short pieces of music and say how similar they are to others. It takes about {minutes}. "
     "Taking part is voluntary: you can stop at any time, without giving a reason, and have your answers deleted."
 )
 STORED = (
@@ -48,7 +48,9 @@ class StudySettings:
     title: str = setting("Listening test", "the heading of every page")
     introduction: str = setting(INTRODUCTION, "what stands on the first page before the consent")
     contact: str = setting("", "who answers questions, shown with the consent")
-    consent: tuple[str, ...] = setting((WHAT, STORED), "paragraphs that a participant agrees to; {minutes} is put in")
+    consent: tuple[str, ...] = setting(
+        (WHAT, STORED), "paragraphs that a participant agrees to; {minutes} becomes 8 minutes"
+    )
     seed: int = setting(0, "of the order and choice of clips", minimum=0)
     match_loudness: bool = setting(True, "bring every clip to loudness_lufs, so that louder is not better")
     loudness_lufs: float = setting(-23.0, "ITU-R BS.1770 loudness of every clip", minimum=-50, maximum=-10)
