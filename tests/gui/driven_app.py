@@ -89,7 +89,8 @@ class EyedApp(gui.app.App):
             "controls": self.bridge.controls.to_mapping(),
             "running": None if state.running is None else to_plain(state.running),
             "latency": None if state.running is None else state.running.latency.total,
-            "told": self._told[-5:], "active": self.window.isActiveWindow(), "samples": now.samples, "late": now.late_callbacks, "xruns": now.xruns,
+            "told": self._told[-5:], "active": self.window.isActiveWindow(),
+            "samples": now.samples, "late": now.late_callbacks, "xruns": now.xruns,
             "stalls": [str(stall) for stall in getattr(self.qt, "stalls", [])],
         }  # fmt: skip
 
