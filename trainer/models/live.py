@@ -202,9 +202,7 @@ class Live(Recipe):
                 _, inner_real = self.discriminator(real, target)
             scores_made, inner_made = self.discriminator(made, target)
             fooled = torch.stack([losses.adversarial(s, real=True, kind="lsgan") for s in scores_made]).mean()
-            alike = torch.stack(
-                [functional.l1_loss(a, b) / b.abs().mean() for a, b in zip(inner_made, inner_real, strict=True)]
-            ).mean()
+            alike = torch.stack([_relative(a, b) for a, b in zip(inner_made, inner_real, strict=True)]).mean()
             loss = loss + training.adversarial_weight * fooled + training.feature_weight * alike
             report |= {"adversarial": fooled, "features": alike, "discriminator": d_loss}
         self.descend("generator", loss)
@@ -383,3 +381,9 @@ class Live(Recipe):
 
     def _data_licence(self) -> str:
         return self.config.stream.data_licence or "; ".join(self.passages.licences) or "the owner's own recordings"
+
+
+def _relative(made: Tensor, real: Tensor) -> Tensor:
+    """Mean over items of |made − real| as a part of |real|, so that processes which share a batch may average."""
+    inside = tuple(range(1, real.ndim))
+    return ((made - real).abs().mean(inside) / real.abs().mean(inside).clamp(min=1e-3)).mean()
