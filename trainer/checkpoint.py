@@ -9,7 +9,7 @@ Tensors and plain values only (`weights_only`), so that a checkpoint from elsewh
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,15 @@ from torch import Tensor
 
 from realtime.errors import ConfigError, DataError
 from trainer import distributed
-from trainer.config import RunConfig, first_difference, from_table, recipe_config, to_table, without_none
+from trainer.config import (
+    RunConfig,
+    apply_overrides,
+    first_difference,
+    from_table,
+    recipe_config,
+    to_table,
+    without_none,
+)
 from trainer.recipe import Recipe, find
 
 
@@ -103,14 +111,14 @@ def whole_config(run: RunConfig, config: Any) -> dict[str, Any]:
     return {"run": to_table(run)} | to_table(config)
 
 
-def load_run(folder: Path) -> tuple[RunConfig, Any]:
-    """The settings of the run in `folder`, with `run.out` set to where it now lies."""
+def load_run(folder: Path, overrides: Iterable[str] = ()) -> tuple[RunConfig, Any]:
+    """The settings of the run in `folder`, with `run.out` set to where it now lies, and the recipe's overridden."""
     path = folder / "config.json"
     if not path.is_file():
         raise ConfigError(f"{folder} is no run folder (it has no config.json): give the run.out of a training run")
     tables = without_none(json.loads(path.read_text(encoding="utf-8")))
     run = from_table(RunConfig, tables["run"] | {"out": str(folder)}, "run")
-    return run, recipe_config(find(run.recipe).Config, tables)
+    return run, recipe_config(find(run.recipe).Config, apply_overrides(tables, overrides))
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import dataclasses
 import io
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -23,7 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from realtime.errors import PackageError
+from realtime.errors import ConfigError, PackageError
 from realtime.features import PitchLoudnessFeatures, SpectrumFeatures
 from realtime.manifest import Manifest
 from realtime.package import Package, check, make_golden, write_package
@@ -50,9 +50,17 @@ class ContractReport:
     parameters: int
 
 
-def load_recipe(run_folder: Path, weights: Literal["best", "last"] = "best") -> Recipe:
-    """The recipe of a run folder with its trained weights, in eval mode, on the CPU."""
-    run, config = load_run(run_folder)
+def load_recipe(run_folder: Path, weights: Literal["best", "last"] = "best", overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a run folder with its trained weights, in eval mode, on the CPU.
+
+    overrides: `stream.key=value`, how the package is called; ConfigError for other sections, which were learnt with.
+    """
+    for override in overrides:
+        if not override.startswith("stream."):
+            raise ConfigError(
+                f"--set got {override!r}, but the run learnt with its other settings: an export changes [stream] alone"
+            )
+    run, config = load_run(run_folder, overrides)
     run = dataclasses.replace(run, device="cpu")
     recipe = find(run.recipe)(config, run)
     checkpoint = load_checkpoint(run_folder / f"{weights}.pt", recipe.device)
@@ -65,13 +73,20 @@ def load_recipe(run_folder: Path, weights: Literal["best", "last"] = "best") -> 
 
 
 def export(
-    run_folder: Path, folder: Path, weights: Literal["best", "last"] = "best", *, title: str = ""
+    run_folder: Path,
+    folder: Path,
+    weights: Literal["best", "last"] = "best",
+    *,
+    title: str = "",
+    overrides: Sequence[str] = (),
 ) -> tuple[Package, ContractReport]:
     """Write the package of a trained run into `folder`, whose name becomes the package's; `title` in place of its own.
 
+    `overrides` as for `load_recipe`.
+
     Raises PackageError, and writes nothing, when the model breaks a law.
     """
-    recipe = load_recipe(run_folder, weights)
+    recipe = load_recipe(run_folder, weights, overrides)
     if not recipe.playable:
         raise PackageError(
             f"{run_folder} trained a {recipe.name}, which makes no sound: only systems that play are exported"

@@ -12,10 +12,12 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
+from realtime.errors import ConfigError
 from tests.trainer.test_cyclegan import make
 from trainer import cycle_checks
 from trainer.config import RunConfig
 from trainer.cycle_checks import CHECKS, Game, findings, measure
+from trainer.export import load_recipe
 from trainer.loop import train
 from trainer.models import cyclegan
 from trainer.models.cyclegan import CycleGAN
@@ -168,6 +170,10 @@ def test_the_training_tells_the_warning_and_measures_the_cycle_each_time(
     for row in rows:
         assert {"cycle_error_a", "cycle_error_b", "cycle_error_train_a", "cycle_error_train_b", "mae_b"} <= row.keys()
         assert row["cycle_error_a"] < 0.1
+    assert load_recipe(tmp_path).manifest().name == "bell_to_horn"
+    assert load_recipe(tmp_path, overrides=["stream.target=a"]).manifest().name == "horn_to_bell"
+    with pytest.raises(ConfigError, match=r"changes \[stream\] alone"):
+        load_recipe(tmp_path, overrides=["model.width=2"])
 
 
 @pytest.mark.parametrize("name", sorted(CHECKS))
