@@ -7,6 +7,8 @@ Classes take turns over a shuffled order. Drawing an excerpt costs more than a s
 `data.pool` so many are drawn once, and each time one is heard it gets another equaliser (a curve added to the log-mel
 picture) and hidden bands; with `data.cache` the drawn ones are kept on disk, so that several systems hear the same.
 Scores are compared, so they may be logits or distances to a label. The loss is the system's own.
+
+Over 300 lines: the recipe of the judge and that of the patch networks are one with two endings.
 """
 
 from __future__ import annotations

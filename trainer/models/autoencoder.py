@@ -26,6 +26,8 @@ a step changes it by a thousandth over the document's whole run: `run.schedule` 
 
 Streaming: the window wrapper of `trainer.streaming` over the fixed size, its look-ahead at most `stream.lookahead` and
 never more than the convolutions reach.
+
+Longer than 300 lines because a system is one file.
 """
 
 from __future__ import annotations
