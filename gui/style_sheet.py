@@ -189,7 +189,9 @@ QAbstractItemView {{
   background: {t.surface}; border: 1px solid {t.line}; border-radius: {radius}px; outline: none;
   font-style: normal;  /* a change of font: rows that were laid out before the first showing are laid out again */
 }}
-QAbstractItemView[role="bare"] {{ background: transparent; border-color: transparent; }}
+QAbstractItemView[role="bare"] {{
+  background: transparent; border-color: transparent; font-size: {px(5)}px; font-weight: 600;
+}}
 QAbstractItemView:focus {{ border: 2px solid {t.focus}; }}
 QAbstractItemView::item {{
   min-height: {row}px; padding: {px(1)}px {px(2)}px; color: {t.text}; border-left: {px(0.75)}px solid transparent;
