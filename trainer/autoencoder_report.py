@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from trainer.checkpoint import load_checkpoint
+from trainer.checkpoint import load_checkpoint, load_run
 from trainer.export import load_recipe
 
 
@@ -56,7 +56,8 @@ class Row:
 
 def rows(folder: Path) -> list[Row]:
     """The document's rows in its order, then every other run of an autoencoder in `folder`."""
-    others = sorted(p.name for p in folder.iterdir() if (p / "last.pt").is_file() and p.name not in PUBLISHED)
+    runs = [p for p in sorted(folder.iterdir()) if (p / "last.pt").is_file() and load_run(p)[0].recipe == "autoencoder"]
+    others = [p.name for p in runs if p.name not in PUBLISHED]
     return [_row(folder / name) for name in (*PUBLISHED, *others)]
 
 
