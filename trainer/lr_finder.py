@@ -6,7 +6,7 @@
 Smith: Cyclical learning rates for training neural networks, WACV 2017; pix2pix timbre transfer has three sweeps:
 
     generator        the discriminators stand still       the loss is what the recipe judges by, or its first
-    discriminator    the generators stand still           the first loss called discriminator…
+    discriminator    the generators stand still           the sum of the losses called discriminator…
     joint            both move at one rate                as generator
 
 For any recipe: an optimizer whose name begins with discriminator is one, all others are generators. A network stands
@@ -71,7 +71,7 @@ def sweep(
     loss: str = "",
     on_step: Callable[[], None] | None = None,
 ) -> Sweep:
-    """Sweep a fresh recipe, which is not to be used afterwards; `loss` names what to watch, empty: as the module says.
+    """Sweep a fresh recipe, not to be used afterwards; `loss`: what to watch (a+b: a sum), empty: as the module says.
 
     Raises ConfigError for a range that does not grow, a loss that the recipe does not tell, a part that it has not.
     """
@@ -98,10 +98,11 @@ def sweep(
         except DivergedError:
             diverged = rate
             break
-        name = name or _watched(told, part, recipe.metric)
-        if name not in told:
-            raise ConfigError(f"{recipe.name} tells no loss {name!r}: choose among {', '.join(told)}.")
-        seen.append(told[name])
+        name = name or _watched(told, part, recipe)
+        for one in name.split("+"):
+            if one not in told:
+                raise ConfigError(f"{recipe.name} tells no loss {one!r}: choose among {', '.join(told)}.")
+        seen.append(sum(told[one] for one in name.split("+")))
         if on_step is not None:
             on_step()
         # Losses of a Wasserstein game are negative: measure the rise by how far it had come, and by its size.
@@ -122,18 +123,28 @@ def find_rates(
     *,
     on_sweep: Callable[[Part, int], None] | None = None,
     on_step: Callable[[], None] | None = None,
+    on_refused: Callable[[str], None] | None = None,
     **options: Any,
 ) -> list[Sweep]:
-    """`sweep` for each of `parts` (None: all that make sense), each on a recipe made anew from the run's seed."""
+    """`sweep` for each of `parts` (None: all that make sense), each on a recipe made anew from the run's seed.
+
+    With parts None and `on_refused`, a sweep that cannot be is told there, and the others go on.
+    """
     found: list[Sweep] = []
-    chosen = parts
-    while chosen is None or len(found) < len(chosen):
+    number, chosen = 0, parts
+    while chosen is None or number < len(chosen):
         torch.manual_seed(run.seed)
         recipe = find(run.recipe)(config, run)
         chosen = parts_of(recipe) if chosen is None else chosen
         if on_sweep is not None:
-            on_sweep(chosen[len(found)], len(chosen))
-        found.append(sweep(recipe, chosen[len(found)], on_step=on_step, **options))
+            on_sweep(chosen[number], len(chosen))
+        try:
+            found.append(sweep(recipe, chosen[number], on_step=on_step, **options))
+        except ConfigError as error:
+            if parts is not None or on_refused is None or not found:
+                raise
+            on_refused(str(error))
+        number += 1
     return found
 
 
@@ -236,11 +247,18 @@ def _read(
     )
 
 
-def _watched(told: Mapping[str, float], part: Part, metric: str) -> str:
-    names = [name for name in told if name.startswith("discriminator") == (part == "discriminator")]
-    if metric in names:
-        return metric
-    return names[0] if names else next(iter(told))
+def _watched(told: Mapping[str, float], part: Part, recipe: Recipe) -> str:
+    if part == "discriminator":
+        names = [name for name in told if _judges(name)]
+        if not names:
+            raise ConfigError(
+                f"{recipe.name} tells no loss of its discriminator in its first steps: sweep generator or joint, or "
+                f"name one with --loss, among {', '.join(told)}."
+            )
+        return "+".join(names)
+    if recipe.metric in told:
+        return recipe.metric
+    return next((name for name in told if not _judges(name)), next(iter(told)))
 
 
 def _judges(optimizer: str) -> bool:

@@ -119,6 +119,16 @@ def test_a_loss_belongs_to_the_step_before_it() -> None:
     assert swept.diverged is None
 
 
+def test_losses_can_be_watched_together() -> None:
+    """a+b is the sum of two losses, and a discriminator's sweep watches all that are called so."""
+    one = lr_finder.sweep(bowl(1.0), "joint", start=1e-2, stop=0.5, steps=12)
+    two = lr_finder.sweep(bowl(1.0), "joint", start=1e-2, stop=0.5, steps=12, loss="loss+loss")
+    assert two.losses == pytest.approx([2 * loss for loss in one.losses])
+    told = {"generator": 1.0, "discriminator_a": 2.0, "discriminator_b": 3.0}
+    assert lr_finder._watched(told, "discriminator", bowl(1.0)) == "discriminator_a+discriminator_b"
+    assert lr_finder._watched(told, "joint", bowl(1.0)) == "generator"
+
+
 def test_a_rate_too_small_to_matter_gives_no_suggestion() -> None:
     """Where the loss does not fall nothing is suggested, and the sentence says so."""
     flat = bowl(1.0)
@@ -188,5 +198,7 @@ def test_what_cannot_be_swept_is_refused(tmp_path: Path) -> None:
         lr_finder.sweep(bowl(1.0), "joint", start=1.0, stop=0.1)
     with pytest.raises(ConfigError, match="no loss 'mae': choose among loss"):
         lr_finder.sweep(bowl(1.0), "joint", loss="mae")
+    with pytest.raises(ConfigError, match=r"tells no loss of its discriminator in its first steps.*loss, other"):
+        lr_finder._watched({"loss": 1.0, "other": 2.0}, "discriminator", bowl(1.0))
     with pytest.raises(ConfigError, match="no discriminator"):
         lr_finder.sweep(bowl(1.0), "generator")

@@ -25,7 +25,9 @@ def lr_find(
     start: Annotated[float, typer.Option(help="The smallest learning rate.")] = 1e-7,
     stop: Annotated[float, typer.Option(help="The largest; a sweep ends earlier when its loss explodes.")] = 1.0,
     steps: Annotated[int, typer.Option(help="Training steps of a sweep.")] = 100,
-    loss: Annotated[str, typer.Option(help="The loss to watch; left out: what the system is judged by.")] = "",
+    loss: Annotated[
+        str, typer.Option(help="The loss to watch, a+b for a sum; left out: what the system is judged by.")
+    ] = "",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of plot and numbers; left out: beside the run's.")
     ] = None,
@@ -60,6 +62,7 @@ def lr_find(
             chosen,
             on_sweep=begun,
             on_step=lambda: progress.advance(task),
+            on_refused=lambda sentence: console.print(sentence, soft_wrap=True, highlight=False),
             start=start,
             stop=stop,
             steps=steps,

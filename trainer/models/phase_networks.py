@@ -6,7 +6,7 @@ Both are ways that "Pix2Pix Timbre Transfer" names and leaves; `retimbre phase` 
     phase_network         (|X|, |Y|, cos ∠X, sin ∠X, cos δX, sin δX) ──U-Net──▶ rotation      ∠Y = ∠X + rotation
                           |Y| from pix2pix, in training the truth;  δX: a frame's advance of phase beyond the bin's own
 
-    loss = Σ |Y|·(1 − cos(∠Ŷ − ∠Y)) / Σ |Y|  +  c·‖|STFT(iSTFT(Ŷ))| − |Ŷ|‖ / ‖Ŷ‖   (+ m·|Δ log|Y||, two channels)
+    loss = p·Σ |Y|·(1 − cos(∠Ŷ − ∠Y)) / Σ |Y|  +  c·‖|STFT(iSTFT(Ŷ))| − |Ŷ|‖ / ‖Ŷ‖   (+ m·|Δ log|Y||, two channels)
 
 Changed: a small U-Net of three levels instead of pix2pix's, no discriminator; both begin as the input's own phase (the
 last layer is zero and its output a change), so that learning can only gain on reusing it; phases are compared on the
@@ -67,6 +67,7 @@ class PhaseTraining:
     """`[training]`."""
 
     learning_rate: float = setting(2e-3, "Adam's", minimum=0)
+    phase_weight: float = setting(0.1, "p: of the phase itself, which hardly follows from magnitudes", minimum=0)
     consistency_weight: float = setting(1.0, "c: of the frames' agreement with each other", minimum=0)
     magnitude_weight: float = setting(10.0, "m: of the magnitude's distance (two channels)", minimum=0)
 
@@ -191,7 +192,7 @@ class _PhaseRecipe(Recipe):
         losses = {"phase_error": (size * off).sum() / size.sum().clamp(min=1e-6)}
         losses["inconsistency"] = self._inconsistency(phase * own, own)
         training = self.config.training
-        total = losses["phase_error"] + training.consistency_weight * losses["inconsistency"]
+        total = training.phase_weight * losses["phase_error"] + training.consistency_weight * losses["inconsistency"]
         if self.makes_magnitude:
             losses["magnitude_error"] = (self._compressed(own) - self._compressed(size)).abs().mean()
             total = total + training.magnitude_weight * losses["magnitude_error"]
