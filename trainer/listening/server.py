@@ -35,10 +35,9 @@ def is_loopback(host: str) -> bool:
 class Server:
     """A study that is listened for already, and answered while `run` runs."""
 
-    def __init__(self, waiting: Any, app: Flask) -> None:
+    def __init__(self, waiting: Any, sockets: dict[int, Any], app: Flask) -> None:
+        self._waiting, self._sockets, self._app = waiting, sockets, app
         several = getattr(waiting, "effective_listen", None)  # a name may stand for several addresses
-        self._waiting, self._app = waiting, app
-        self._sockets: dict[int, Any] = waiting.map if several else waiting._map  # noqa: SLF001 -- no other way to stop it
         self.host, port = several[0] if several else (waiting.effective_host, waiting.effective_port)
         self.port = int(port)
 
@@ -60,15 +59,17 @@ class Server:
         """Give back port, threads and database."""
         self._waiting.task_dispatcher.shutdown(cancel_pending=False)
         self._end()
-        with self._app.app_context():
-            self._app.extensions["retimbre-listen"].database.engine.dispose()
+        _give_back(self._app)
 
     def _end(self) -> None:
         # The loop runs for as long as it has a socket.
         for one in list(self._sockets.values()):
             one.close()
-            if hasattr(one, "pull_trigger"):
-                one.socket.close()  # its copy of the pipe, which its own close leaves
+
+
+def _give_back(app: Flask) -> None:
+    with app.app_context():
+        app.extensions["retimbre-listen"].database.engine.dispose()
 
 
 def start_server(
@@ -94,14 +95,18 @@ def start_server(
     app = create_app(folder, behind_https=behind_https, trusted_hosts=trusted, limits=limits)
     # Its warnings say that a thread was waited for: fifty people at once are no news.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    sockets: dict[int, Any] = {}
     try:
         waiting = waitress.create_server(
-            app, host=host, port=port, threads=threads, ident="retimbre", clear_untrusted_proxy_headers=True,
+            app, map=sockets, host=host, port=port, threads=threads, ident="retimbre", clear_untrusted_proxy_headers=True,
             connection_limit=1000, channel_timeout=60, max_request_body_size=64 * 1024,
             max_request_header_size=32 * 1024, **(_PROXY if behind_https else {}),
         )  # fmt: skip
     except (OSError, ValueError) as error:
+        for one in list(sockets.values()):
+            one.close()
+        _give_back(app)
         raise ConfigError(
             f"The address {host}, port {port}, cannot be listened on ({error}): choose another with --host or --port."
         ) from error
-    return Server(waiting, app)
+    return Server(waiting, sockets, app)
