@@ -108,6 +108,11 @@ def test_without_a_style_the_generator_is_pix2pix(material: Path) -> None:
     torch.testing.assert_close(plain.eval()(x), styled.eval()(x, torch.rand(2, 4)))  # colours begin as no change
 
 
+def test_codes_and_generator_are_averaged_together(material: Path, tmp_path: Path) -> None:
+    """The running mean of weights holds the encoder too: codes of other weights than the generator's would not fit it."""
+    assert set(_recipe(Pix2PixMulti.tiny(material), tmp_path).exported_networks()) == {"generator", "style"}
+
+
 def test_each_target_has_a_weight_and_a_number(material: Path, tmp_path: Path) -> None:
     """The manifest lists the targets in the run file's order; validation has a number of each."""
     recipe = _recipe(Pix2PixMulti.tiny(material), tmp_path)

@@ -193,10 +193,6 @@ class Pix2PixMulti(Recipe):
         """The generator, the encoder of styles, and their judge."""
         return {"generator": self.generator, "style": self.style, "discriminator": self.discriminator}
 
-    def exported_networks(self) -> dict[str, nn.Module]:
-        """The generator: of the encoder only its codes ship."""
-        return {"generator": self.generator}
-
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """The generator's (which moves the style encoder too) and the discriminator's."""
         return self._optimizers
