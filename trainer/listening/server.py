@@ -98,9 +98,9 @@ def start_server(
     sockets: dict[int, Any] = {}
     try:
         waiting = waitress.create_server(
-            app, map=sockets, host=host, port=port, threads=threads, ident="retimbre", clear_untrusted_proxy_headers=True,
-            connection_limit=1000, channel_timeout=60, max_request_body_size=64 * 1024,
-            max_request_header_size=32 * 1024, **(_PROXY if behind_https else {}),
+            app, map=sockets, host=host, port=port, threads=threads, ident="retimbre",
+            clear_untrusted_proxy_headers=True, connection_limit=1000, channel_timeout=60,
+            max_request_body_size=64 * 1024, max_request_header_size=32 * 1024, **(_PROXY if behind_https else {}),
         )  # fmt: skip
     except (OSError, ValueError) as error:
         for one in list(sockets.values()):
