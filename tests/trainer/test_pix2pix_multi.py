@@ -109,7 +109,7 @@ def test_without_a_style_the_generator_is_pix2pix(material: Path) -> None:
 
 
 def test_codes_and_generator_are_averaged_together(material: Path, tmp_path: Path) -> None:
-    """The running mean of weights holds the encoder too: codes of other weights than the generator's would not fit it."""
+    """The running mean of weights holds the encoder too: codes of other weights would not fit the generator."""
     assert set(_recipe(Pix2PixMulti.tiny(material), tmp_path).exported_networks()) == {"generator", "style"}
 
 
