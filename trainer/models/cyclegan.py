@@ -446,6 +446,7 @@ class CycleGAN(Recipe):
                 width=4,
                 downs=2,
                 blocks=1,
+                output="change",  # sounds at once: a direct one begins near silence
                 discriminator="timbral",
                 discriminator_width=2,
             ),
