@@ -52,12 +52,13 @@ class _Teller:
         self._config = config
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed or report.outcome == "rerun":
+        outcome: str = report.outcome
+        if outcome in ("failed", "rerun"):
             crash = getattr(report.longrepr, "reprcrash", None)
             why = (crash.message if crash else str(report.longrepr)).strip().splitlines()[:2]
-            terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+            terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
             terminal.ensure_newline()
-            what = f"{report.outcome} ({report.when}, {report.duration:.0f} s) {report.nodeid}"
+            what = f"{outcome} ({report.when}, {report.duration:.0f} s) {report.nodeid}"
             terminal.write_line(f"{what}: {' '.join(why)}")
 
 

@@ -27,7 +27,7 @@ def nsynth(root: Path, notes: int = 2) -> Path:
     """Train: ten instruments; valid and test share six others, as the published ones do."""
     sets = {"train": range(10), "valid": range(10, 16), "test": range(10, 16)}
     for split, instruments in sets.items():
-        examples = {}
+        examples: dict[str, dict[str, Any]] = {}
         for number in instruments:
             family = "guitar" if number % 2 else "keyboard"
             instrument = f"{family}_acoustic_{number:03d}"
