@@ -67,7 +67,7 @@ def _own_places(folder: Path) -> dict[str, str]:
 
 def _jack(folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     name = environment["JACK_DEFAULT_SERVER"]
-    command = ["jackd", "-R" if may_run_in_real_time() else "-r", "-S", "-n", name]
+    command = ["jackd", "-R" if may_run_in_real_time() else "-r", "-S", "-t", "4900", "-n", name]
     command += ["-d", "dummy", "-r", "48000", "-p", "256"]
     with (folder / "jackd.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)

@@ -41,6 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Say what fails at once, in a line: a run that is cut says it too. No example is too slow."""
+    config.addinivalue_line("markers", "kills: a client of the sound server is killed, and it must notice soon")
     hypothesis.settings.register_profile("patient", deadline=None)
     hypothesis.settings.load_profile("patient")
     if not hasattr(config, "workerinput"):
@@ -79,7 +80,9 @@ class JackServer:
 
 
 @pytest.fixture
-def jack_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., JackServer]]:
+def jack_server(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Callable[..., JackServer]]:
     """Start real JACK servers: `jack_server(period=128, sample_rate=48000, loopback=2, synchronous=True)`.
 
     Child processes of the test find the newest server by the environment set here. PortAudio must be opened in a child
@@ -100,8 +103,10 @@ def jack_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cal
         for key, value in settings.items():
             monkeypatch.setenv(key, value)
         command = [jackd, "-R" if may_run_in_real_time() else "-r", *(["-S"] if synchronous else [])]
-        # Few ports: a third of the memory.
-        command += ["-p", "128", "-L", str(loopback), "-n", name]
+        # Few ports: a third of the memory. And the longest wait for a client that a server in real time allows, because
+        # one that waits for its loopback in vain once stays broken; but it waits so long for one that was killed too.
+        wait_ms = 500 if request.node.get_closest_marker("kills") else 4900
+        command += ["-p", "128", "-t", str(wait_ms), "-L", str(loopback), "-n", name]
         command += ["-d", "dummy", "-r", str(sample_rate), "-p", str(period)]
         log = tmp_path / f"{name}.log"
         deadline = time.monotonic() + _START_SECONDS

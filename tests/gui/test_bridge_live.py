@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import soundfile
 
 from gui.main_window import MainWindow
@@ -51,6 +52,7 @@ def test_power_controls_takes_and_frames(bridge: Bridge, qtbot: QtBot, notices: 
     assert notices == []
 
 
+@pytest.mark.kills
 def test_a_killed_engine_is_said_and_comes_back(
     bridge: Bridge, qtbot: QtBot, notices: list[Any], memory: Memory
 ) -> None:

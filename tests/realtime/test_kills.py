@@ -73,6 +73,7 @@ def processes_of(parent: int) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.kills
 def test_a_killed_engine_is_replaced_each_time(jack_server: Callable[..., Any], tmp_path: Path) -> None:
     """The engine is killed while it plays or changes its model; the session plays on and leaves no process behind."""
     jack_server(period=256, sample_rate=RATE)
@@ -134,6 +135,7 @@ def test_killed_plugins_leave_the_engine_playing(jack_server: Callable[..., Any]
             assert session.restarts == 0 and session.host.process_id == engine and plays(session)
 
 
+@pytest.mark.kills
 def test_an_engine_ends_with_its_owner(jack_server: Callable[..., Any], tmp_path: Path) -> None:
     """The process that owns the engine is killed; engine and plugins end by themselves, and the server plays on."""
     server = jack_server(period=256, sample_rate=RATE)

@@ -175,6 +175,7 @@ def test_a_recording_holds_the_aligned_input_and_the_output(jack_server: Callabl
     assert np.array_equal(wet[:length], heard[inner + 2 * period :][:length])
 
 
+@pytest.mark.kills
 def test_a_killed_engine_leaves_a_recording_that_opens(jack_server: Callable[..., Any], tmp_path: Path) -> None:
     """The file's header is kept right while recording, so that a kill loses half a second at most."""
     jack_server(period=128, sample_rate=RATE)

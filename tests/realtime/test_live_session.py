@@ -52,6 +52,7 @@ def kill_engine(session: LiveSession) -> None:
     os.kill(session.host.process_id, signal.SIGKILL)
 
 
+@pytest.mark.kills
 def test_a_killed_engine_comes_back_as_it_was(jack_server: Callable[..., Any], tmp_path: Path) -> None:
     """After SIGKILL the stream opens again with model, controls and mute, and records on into a second file."""
     jack_server(period=128, sample_rate=RATE)
@@ -102,7 +103,7 @@ def test_a_sound_server_that_dies_is_waited_for(jack_server: Callable[..., Any],
         server.kill()
         began = time.monotonic()
         until(session, 20, lambda _: session.waiting)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30  # a second where nothing else runs
         session.change_controls({"mix": 0.5})  # is kept for when the sound is back
         jack_server(period=128, sample_rate=RATE)
         until(session, 40, is_back)

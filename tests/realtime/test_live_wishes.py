@@ -103,6 +103,7 @@ def test_a_file_is_the_input(jack_server: Callable[..., Any], tmp_path: Path) ->
         assert "file" not in read_preset(session.save_preset("song")).stream
 
 
+@pytest.mark.kills
 def test_a_file_that_cannot_be_read_is_refused(jack_server: Callable[..., Any], tmp_path: Path) -> None:
     """A sentence tells why, what played before plays on, and a restart goes on with that where it was."""
     jack_server(period=256, sample_rate=RATE)

@@ -168,6 +168,7 @@ def test_a_midi_file_has_a_place_and_an_end(jack_server: Callable[..., Any], tmp
         until(session, lambda _: math.isnan(session.snapshot().midi_file_s))
 
 
+@pytest.mark.kills
 def test_a_midi_file_goes_on_where_it_was(jack_server: Callable[..., Any], tmp_path: Path) -> None:
     """When the stream is opened again the file goes on; one that was over stays over."""
     jack_server(period=256, sample_rate=RATE)
