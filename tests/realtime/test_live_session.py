@@ -101,9 +101,7 @@ def test_a_sound_server_that_dies_is_waited_for(jack_server: Callable[..., Any],
         session.open(settings(package))
         session.tick()
         server.kill()
-        began = time.monotonic()
         until(session, 20, lambda _: session.waiting)
-        assert time.monotonic() - began < 30  # a second where nothing else runs
         session.change_controls({"mix": 0.5})  # is kept for when the sound is back
         jack_server(period=128, sample_rate=RATE)
         until(session, 40, is_back)
