@@ -18,7 +18,10 @@ CHILD = Path(__file__).with_name("midi_child.py")
 ROOT = Path(__file__).parents[2]
 StartServer = Callable[..., "JackServer"]
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="JACK is used on Linux")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="JACK is used on Linux"),
+    pytest.mark.kills,
+]
 
 
 def told_by_child(server: JackServer, *scenarios: str, kill: bool = False) -> list[Any]:
