@@ -26,11 +26,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from realtime.errors import ConfigError
-from realtime.manifest import Manifest
 from trainer import excerpts, judge
 from trainer.config import RunConfig, setting
-from trainer.recipe import Clip, Recipe
+from trainer.recipe import UnplayableRecipe
 
 INSTRUMENTS = (
     *("bassoon", "cello", "clarinet", "flute", "french_horn", "guitar", "harp"),
@@ -63,11 +61,17 @@ class ClassifierTraining:
     masked_bands: int = setting(10, "longest run of bands hidden at a time", minimum=0, maximum=48)
 
 
-class ClassifierRecipe(Recipe):
+_NO_PACKAGE = (
+    "A classifier makes no sound and so no package: ask `retimbre evaluate RUN_FOLDER` for its accuracy, or make the "
+    "judge's files of a run of `classifier` with `python -m trainer.judge.write RUN_FOLDER`."
+)
+
+
+class ClassifierRecipe(UnplayableRecipe):
     """A recipe with one network that names instruments; a system adds the network and its loss."""
 
     metric = "error"
-    playable = False
+    no_package = _NO_PACKAGE
     network: nn.Module
     optimizer: torch.optim.Optimizer
 
@@ -205,22 +209,6 @@ class ClassifierRecipe(Recipe):
             self._unseen = torch.from_numpy(np.stack(spectra)[:, None]), torch.tensor(labels)
         return self._unseen
 
-    def clips(self) -> list[Clip]:
-        """None: nothing sounds."""
-        return []
-
-    def streaming_module(self) -> nn.Module:
-        """Refused: a classifier plays nothing."""
-        raise ConfigError(_NO_PACKAGE)
-
-    def initial_states(self) -> tuple[Tensor, ...]:
-        """No state."""
-        return ()
-
-    def manifest(self) -> Manifest:
-        """Refused: a classifier plays nothing."""
-        raise ConfigError(_NO_PACKAGE)
-
     def card(self) -> str:
         """What it is."""
         return f"# {self.name}\n\nNames one of: {', '.join(self.config.data.classes)}.\n"
@@ -316,9 +304,3 @@ def tiny_data(kind: type[Data], material: Path) -> Data:
     rows = json.loads(index.read_text(encoding="utf-8"))["recordings"]
     classes = tuple(sorted({judge.class_of(r["domain"]) for r in rows if r["split"] == "train"}))[:2]
     return kind(indexes=(index,), classes=classes, validation_excerpts=2)
-
-
-_NO_PACKAGE = (
-    "A classifier makes no sound and so no package: ask `retimbre evaluate RUN_FOLDER` for its accuracy, or make the "
-    "judge's files of a run of `classifier` with `python -m trainer.judge.write RUN_FOLDER`."
-)

@@ -7,14 +7,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from realtime.errors import ConfigError
 from realtime.features import SpectrumFeatures, compress, expand
@@ -22,6 +22,7 @@ from realtime.phase import streaming_phase
 from realtime.spectrum import analyse, synthesise
 from trainer import losses
 from trainer.config import setting
+from trainer.recipe import Recipe
 from trainer.unet import PairModel
 
 T = TypeVar("T")
@@ -47,18 +48,6 @@ class PairTraining(GeneratorTraining):
     adversarial: losses.AdversarialKind = setting("bce", "the game's loss")
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """`[stream]`: how the exported package is called."""
-
-    step: int = setting(8, "frames a call", minimum=1)
-    lookahead: int = setting(8, "frames of future that are heard before a frame is given", minimum=0)
-    phase: Literal["input", "gradient"] = setting("input", "the input's own phase, or one built from the magnitudes")
-    title: str = setting("", "shown in lists; empty: origin to target")
-    weights_licence: str = setting("CC-BY-4.0", "licence of the trained weights")
-    data_licence: str = setting("", "licence of the recordings learnt from; empty: what their index says")
-
-
 def magnitudes(signal: FloatArray, features: SpectrumFeatures) -> FloatArray:
     """(samples,) → compressed magnitudes (bins, frames), causal frames."""
     return _compressed(analyse(signal, features), features)
@@ -81,6 +70,33 @@ def play(
     frames = zip(magnitude.T, spectrum.T, strict=True)
     made = np.stack([phases.apply(np.ascontiguousarray(m), s).copy() for m, s in frames], 1)
     return synthesise(made, features, aligned=True, samples=signal.size)
+
+
+def adam_pair(
+    generator: Iterable[nn.Parameter], discriminator: Iterable[nn.Parameter], training: Any, beta2: float = 0.999
+) -> dict[str, torch.optim.Optimizer]:
+    """Adam for each player, at `training`'s two rates and its first moment."""
+    betas = (training.beta1, beta2)
+    return {
+        "generator": torch.optim.Adam(generator, training.learning_rate, betas),
+        "discriminator": torch.optim.Adam(discriminator, training.discriminator_learning_rate, betas),
+    }
+
+
+def conditional_game(
+    system: Recipe, judged: Callable[[Tensor], Tensor], made: Tensor, y: Tensor, training: PairTraining
+) -> dict[str, Tensor]:
+    """One step of D on half its loss, then one of G on adversarial + λ·distance (Isola et al. 2017, section 3.3).
+
+    judged: the discriminator's logits of a picture beside what it is conditioned on. Gives the two losses of the game.
+    """
+    d_real = losses.adversarial(judged(y), real=True, kind=training.adversarial)
+    d_made = losses.adversarial(judged(made.detach()), real=False, kind=training.adversarial)
+    system.descend("discriminator", (d_real + d_made) / 2)
+
+    fooled = losses.adversarial(judged(made), real=True, kind=training.adversarial)
+    system.descend("generator", fooled + training.distance_weight * losses.distance(made, y, training.distance))
+    return {"generator_adversarial": fooled, "discriminator": d_real + d_made}
 
 
 def refuse_too_many_patch_layers(model: PairModel) -> None:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,16 +46,9 @@ class PairedIndex:
     @classmethod
     def read(cls, path: Path, origin: str, target: str) -> PairedIndex:
         """Read the index; ConfigError when it is absent, DataError when it does not hold these instruments."""
-        try:
-            index = json.loads(path.read_text(encoding="utf-8"))
-            pairs, rate = index["pairs"], int(index["sample_rate"])
-            instruments = sorted({name for pair in pairs for name in pair["files"]})
-        except OSError as error:
-            raise ConfigError(
-                f"{path} cannot be read ({error.strerror}): make it with `retimbre prepare paired`"
-            ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is not an index of pairs: make it with `retimbre prepare paired`") from error
+        index = read_index(path)
+        pairs, rate = index["pairs"], int(index["sample_rate"])
+        instruments = sorted({name for pair in pairs for name in pair["files"]})
         for name in (origin, target):
             if name not in instruments:
                 raise DataError(f"{path} has no instrument {name!r}: choose among {', '.join(instruments)}")
@@ -70,6 +64,21 @@ class PairedIndex:
         instruments_told = index.get("instruments", {})
         told = {str(x) for name in (origin, target) for x in instruments_told.get(name, {}).get("licences", ())}
         return cls(rate, tuple(splits["train"]), tuple(splits["validation"]), tuple(sorted(told)))
+
+
+def read_index(path: Path) -> dict[str, Any]:
+    """An index.json of `prepare paired`; ConfigError when it is absent, DataError when it is another file."""
+    try:
+        index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not all({"files", "split", "id"} <= set(pair) for pair in index["pairs"]) or "sample_rate" not in index:
+            raise KeyError
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror}): make it with `retimbre prepare paired`"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is not an index of pairs: make it with `retimbre prepare paired`") from error
+    return index
 
 
 def read_slice(path: Path, start: int, samples: int) -> FloatArray:

@@ -8,17 +8,15 @@ Where one origin and one target are enough, `trainer.pairs` reads the same index
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from realtime.errors import ConfigError, DataError
-from trainer.pairs import common_length, read_slice
+from trainer.pairs import common_length, read_index, read_slice
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -54,7 +52,7 @@ class Passages:
         known: set[str] = set()
         wanted = {*origins, *targets}
         for path in indexes:
-            index = _read(path)
+            index = read_index(path)
             rates[path] = rate = int(index["sample_rate"])
             for name, told in index.get("instruments", {}).items():
                 licences |= set(map(str, told.get("licences", ()))) if name in wanted else set()
@@ -121,20 +119,6 @@ class Draw:
     def _passage(self, target: str, random: np.random.Generator) -> Passage:
         found = self.of[target]
         return found[int(random.choice(len(found), p=self._shares[target]))]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if not all({"files", "split", "id"} <= set(pair) for pair in index["pairs"]) or "sample_rate" not in index:
-            raise KeyError
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be read ({error.strerror}): make it with `retimbre prepare paired`"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is not an index of pairs: make it with `retimbre prepare paired`") from error
-    return index
 
 
 def _refuse_absent(

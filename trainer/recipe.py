@@ -152,6 +152,29 @@ class Recipe(ABC):
         chosen.step()
 
 
+class UnplayableRecipe(Recipe):
+    """A recipe of which nothing plays: it has no clips and makes no package, which `no_package` says in a sentence."""
+
+    playable = False
+    no_package: ClassVar[str]
+
+    def clips(self) -> list[Clip]:
+        """None: nothing sounds."""
+        return []
+
+    def streaming_module(self) -> nn.Module:
+        """Refused."""
+        raise ConfigError(self.no_package)
+
+    def initial_states(self) -> tuple[Tensor, ...]:
+        """No state."""
+        return ()
+
+    def manifest(self) -> Manifest:
+        """Refused."""
+        raise ConfigError(self.no_package)
+
+
 _registry: dict[str, type[Recipe]] = {}
 R = TypeVar("R", bound=type[Recipe])
 

@@ -46,12 +46,13 @@ from torch.nn import functional
 
 from realtime.errors import ConfigError, DataError
 from realtime.features import SpectrumFeatures
-from realtime.manifest import FORMAT, Licences, Manifest, State
+from realtime.manifest import Manifest
 from trainer.config import RunConfig, setting
 from trainer.data import Recording, Recordings, read_recording
 from trainer.distributed import Dropout
 from trainer.paired_spectra import magnitudes, play, spread
 from trainer.recipe import Clip, Recipe, register
+from trainer.spectral_package import Stream, spectral_manifest
 from trainer.streaming import WindowWrapper
 
 SILENCE = 0.0  # log1p of no sound
@@ -101,14 +102,12 @@ class AutoencoderTraining:
 
 
 @dataclass(frozen=True, slots=True)
-class WindowStream:
+class WindowStream(Stream):
     """`[stream]`: how the exported package is called."""
 
     step: int = setting(4, "frames a call", minimum=1)
     lookahead: int = setting(8, "most frames of future that are heard before a frame is given", minimum=0)
     phase: Literal["input", "gradient"] = setting("gradient", "the input's own phase, or one built from the magnitudes")
-    title: str = setting("", "shown in lists; empty: origin to target")
-    weights_licence: str = setting("CC-BY-4.0", "licence of the trained weights")
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,28 +369,19 @@ class Autoencoder(Recipe):
 
     def manifest(self) -> Manifest:
         """Spectrum in, spectrum out."""
-        data, stream = self.config.data, self.config.stream
+        data = self.config.data
         to = data.target or data.origin
         licences = sorted({row.licence for pairs in self.pairs.values() for p in pairs for row in (p.x, p.y)})
         made = f"Turns notes of {data.origin} into {to}" if data.target else f"Rebuilds notes of {data.origin}"
-        return Manifest(
-            format=FORMAT,
-            name=f"{data.origin}_to_{to}".lower(),
-            title=stream.title or f"{data.origin} to {to}".replace("_", " ").capitalize(),
-            architecture=self.name,
+        return spectral_manifest(
+            self,
+            name=f"{data.origin}_to_{to}",
+            title=f"{data.origin} to {to}".replace("_", " ").capitalize(),
             description=f"{made} through a sparse code; learnt from single notes.",
             sample_rate=self.recordings.sample_rate,
-            input=self.features,
-            output=self.features,
-            phase=stream.phase,
-            step=stream.step,
+            features=self.features,
+            licences=licences,
             lookahead=self.lookahead,
-            model_delay_samples=0,
-            level_db=None,
-            states=tuple(State(f"state_{k}", tuple(s.shape)) for k, s in enumerate(self.initial_states())),
-            targets=(),
-            controls=(),
-            licences=Licences("GPL-3.0-or-later", stream.weights_licence, "; ".join(licences)),
         )
 
     def card(self) -> str:

@@ -32,14 +32,14 @@ import torch
 from torch import Tensor, nn
 
 from realtime.features import SpectrumFeatures, compress, expand, unit_scale
-from realtime.manifest import FORMAT, Licences, Manifest, State, Target
-from trainer import losses
+from realtime.manifest import Manifest
 from trainer.config import RunConfig, setting
 from trainer.discriminators import PatchDiscriminator
 from trainer.paired_spectra import (
     SILENCE,
     PairTraining,
-    Stream,
+    adam_pair,
+    conditional_game,
     magnitudes,
     play,
     refuse_too_many_patch_layers,
@@ -47,6 +47,7 @@ from trainer.paired_spectra import (
 )
 from trainer.pairs import Pair, PairedIndex, read_slice
 from trainer.recipe import Clip, Recipe, register
+from trainer.spectral_package import Stream, spectral_manifest
 from trainer.streaming import WindowWrapper
 from trainer.unet import PairModel, UNet
 
@@ -99,7 +100,7 @@ class Blend(Recipe):
 
     def __init__(self, config: BlendConfig, run: RunConfig) -> None:
         super().__init__(config, run)
-        model, training = config.model, config.training
+        model = config.model
         refuse_too_many_patch_layers(model)
         self.index = PairedIndex.read(config.data.index, config.data.first, config.data.second)
         self.features = SpectrumFeatures(
@@ -108,13 +109,7 @@ class Blend(Recipe):
         self.generator = UNet(model, style=2).to(self.device)
         # x, the mixture, and one picture that is as bright as the second instrument's weight.
         self.discriminator = PatchDiscriminator(3, model.discriminator_width, model.patch_layers).to(self.device)
-        betas = (training.beta1, 0.999)
-        self._optimizers: dict[str, torch.optim.Optimizer] = {
-            "generator": torch.optim.Adam(self.generator.parameters(), training.learning_rate, betas),
-            "discriminator": torch.optim.Adam(
-                self.discriminator.parameters(), training.discriminator_learning_rate, betas
-            ),
-        }
+        self._optimizers = adam_pair(self.generator.parameters(), self.discriminator.parameters(), config.training)
         samples = np.array([pair.samples for pair in self.index.train], np.float64)
         self._shares = samples / samples.sum()
 
@@ -143,23 +138,11 @@ class Blend(Recipe):
         return {"x": x, "y": y, "target": torch.tensor(targets, dtype=torch.float32)}
 
     def training_step(self, batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
-        """One step of D on half its loss, then one of G on adversarial + λ·distance to the mixture."""
-        training, x, y, target = self.config.training, batch["x"], batch["y"], batch["target"]
+        """pix2pix's game against the mixture."""
+        x, y, target = batch["x"], batch["y"], batch["target"]
         made = self.generator(x, target)
-
-        on_real, on_made = self._judged(x, y, target), self._judged(x, made.detach(), target)
-        d_real = losses.adversarial(on_real, real=True, kind=training.adversarial)
-        d_made = losses.adversarial(on_made, real=False, kind=training.adversarial)
-        self.descend("discriminator", (d_real + d_made) / 2)
-
-        fooled = losses.adversarial(self._judged(x, made, target), real=True, kind=training.adversarial)
-        distance = losses.distance(made, y, training.distance)
-        self.descend("generator", fooled + training.distance_weight * distance)
-        return {
-            "blend_mae": (made.detach() - y).abs().mean(),
-            "generator_adversarial": fooled,
-            "discriminator": d_real + d_made,
-        }
+        game = conditional_game(self, lambda side: self._judged(x, side, target), made, y, self.config.training)
+        return {"blend_mae": (made.detach() - y).abs().mean(), **game}
 
     def _judged(self, x: Tensor, y: Tensor, target: Tensor) -> Tensor:
         weight = target[:, 1, None, None, None].expand_as(x)
@@ -215,28 +198,18 @@ class Blend(Recipe):
 
     def manifest(self) -> Manifest:
         """Spectrum in, spectrum out; two targets, whose weights are the place between them."""
-        data, stream = self.config.data, self.config.stream
-        names = (data.first, data.second)
+        names = (self.config.data.first, self.config.data.second)
         titles = [name.replace("_", " ") for name in names]
-        licence = stream.data_licence or "; ".join(self.index.licences) or "the owner's own recordings"
-        return Manifest(
-            format=FORMAT,
-            name=f"{data.first}_and_{data.second}".lower()[:60],
-            title=stream.title or f"{titles[0]} and {titles[1]}".capitalize(),
-            architecture=self.name,
+        return spectral_manifest(
+            self,
+            name="_and_".join(names),
+            title=f"{titles[0]} and {titles[1]}".capitalize(),
             description=f"Makes {titles[0]} or {titles[1]} sound like either, or like anything in between.",
             sample_rate=self.index.sample_rate,
-            input=self.features,
-            output=self.features,
-            phase=stream.phase,
-            step=stream.step,
-            lookahead=stream.lookahead,
-            model_delay_samples=0,
-            level_db=None,
-            states=tuple(State(f"state_{k}", tuple(s.shape)) for k, s in enumerate(self.initial_states())),
-            targets=tuple(Target(name, title.capitalize()) for name, title in zip(names, titles, strict=True)),
-            controls=(),
-            licences=Licences("GPL-3.0-or-later", stream.weights_licence, licence),
+            features=self.features,
+            licences=self.index.licences,
+            lookahead=self.config.stream.lookahead,
+            targets=names,
         )
 
     def card(self) -> str:

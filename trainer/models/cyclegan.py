@@ -43,7 +43,7 @@ import torch
 from torch import Tensor, nn
 
 from realtime.errors import ConfigError
-from realtime.manifest import FORMAT, Licences, Manifest, State
+from realtime.manifest import Manifest
 from realtime.resample import resample_signal
 from trainer import cycle_checks, losses, placement
 from trainer.augment import Augmentation
@@ -56,6 +56,7 @@ from trainer.pictures import PictureModel, Pictures
 from trainer.recipe import Clip, Recipe, register
 from trainer.replay import ReplayBuffer
 from trainer.resnet import OutputKind, ResNetGenerator, fits
+from trainer.spectral_package import Stream, spectral_manifest
 
 FloatArray = npt.NDArray[np.float32]
 Side = Literal["a", "b"]
@@ -112,17 +113,13 @@ class CycleTraining:
 
 
 @dataclass(frozen=True, slots=True)
-class CycleStream:
+class CycleStream(Stream):
     """`[stream]`: how the exported package is called."""
 
     target: Side = setting("b", "the domain that it makes out of the other; a package holds one direction")
     window: int = setting(0, "frames that it hears at every call; 0: model.frames", minimum=0)
     step: int = setting(16, "frames a call", minimum=1)
     lookahead: int = setting(16, "frames of future that are heard before a frame is given", minimum=0)
-    phase: Literal["input", "gradient"] = setting("input", "the input's own phase, or one built from the magnitudes")
-    title: str = setting("", "shown in lists; empty: origin to target")
-    weights_licence: str = setting("CC-BY-4.0", "licence of the trained weights")
-    data_licence: str = setting("", "licence of the recordings learnt from; empty: what their index says")
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,26 +388,17 @@ class CycleGAN(Recipe):
 
     def manifest(self) -> Manifest:
         """Spectrum in, spectrum out."""
-        stream = self.config.stream
-        origin, target = self._names(stream.target)
-        return Manifest(
-            format=FORMAT,
-            name=f"{origin}_to_{target}".lower(),
-            title=stream.title or f"{origin} to {target}".replace("_", " ").capitalize(),
-            architecture=self.name,
+        origin, target = self._names(self.config.stream.target)
+        rows = [row for domain in (origin, target) for row in self.recordings.of(domain, "train")]
+        return spectral_manifest(
+            self,
+            name=f"{origin}_to_{target}",
+            title=f"{origin} to {target}".replace("_", " ").capitalize(),
             description=f"Turns the sound of {origin} into {target}, chords too; learnt from recordings without pairs.",
             sample_rate=self.config.model.sample_rate,
-            input=self.pictures.features,
-            output=self.pictures.features,
-            phase=stream.phase,
-            step=stream.step,
-            lookahead=stream.lookahead,
-            model_delay_samples=0,
-            level_db=None,
-            states=tuple(State(f"state_{k}", tuple(s.shape)) for k, s in enumerate(self.initial_states())),
-            targets=(),
-            controls=(),
-            licences=Licences("GPL-3.0-or-later", stream.weights_licence, self._data_licence()),
+            features=self.pictures.features,
+            licences=sorted({row.licence for row in rows if row.licence}),
+            lookahead=self.config.stream.lookahead,
         )
 
     def card(self) -> str:
@@ -483,11 +471,6 @@ class CycleGAN(Recipe):
         if rate != ours:
             signals = resample_signal(signals, rate, ours)[:, _MARGIN : _MARGIN + self.pictures.samples]
         return torch.from_numpy(np.ascontiguousarray(signals))
-
-    def _data_licence(self) -> str:
-        rows = [r for d in (self.config.data.a, self.config.data.b) for r in self.recordings.of(d, "train")]
-        told = "; ".join(sorted({row.licence for row in rows if row.licence}))
-        return self.config.stream.data_licence or told or "the owner's own recordings"
 
 
 def _parameters(networks: Mapping[Side, nn.Module]) -> list[nn.Parameter]:

@@ -30,7 +30,6 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -40,15 +39,16 @@ from torch.nn import functional
 
 from realtime.errors import ConfigError
 from realtime.features import SpectrumFeatures, unit_scale
-from realtime.manifest import FORMAT, Licences, Manifest, State, Target
+from realtime.manifest import Manifest
 from trainer import features, losses
 from trainer.config import RunConfig, setting
 from trainer.live_network import LiveModel, LiveNetwork
-from trainer.paired_spectra import play, spread
+from trainer.paired_spectra import adam_pair, play, spread
 from trainer.pairs import read_slice
 from trainer.passages import Draw, Passage, Passages
 from trainer.recipe import Clip, Recipe, register
 from trainer.spectral import SpectralDiscriminator, SpectralLoss
+from trainer.spectral_package import PackageStream, spectral_manifest
 
 CLIP_SECONDS = 6.0
 LOSS_SIZES = (2048, 1024, 512, 256)
@@ -86,14 +86,10 @@ class LiveTraining:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveStream:
+class LiveStream(PackageStream):
     """`[stream]`: how the exported package is called."""
 
     step: int = setting(1, "frames a call", minimum=1)
-    phase: Literal["input", "gradient"] = setting("input", "the input's own phase, or one built from the magnitudes")
-    title: str = setting("", "shown in lists; empty: Live and the targets")
-    weights_licence: str = setting("CC-BY-4.0", "licence of the trained weights")
-    data_licence: str = setting("", "licence of the recordings learnt from; empty: what their index says")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +145,7 @@ class Live(Recipe):
         self.distance = SpectralLoss(self.passages.sample_rate, LOSS_SIZES).to(self.device)
         judge = SpectralDiscriminator(len(data.targets), training.discriminator_width)
         self.discriminator = judge.to(self.device)
-        betas = (training.beta1, 0.99)
-        self._optimizers: dict[str, torch.optim.Optimizer] = {
-            "generator": torch.optim.Adam(self.generator.parameters(), training.learning_rate, betas),
-            "discriminator": torch.optim.Adam(
-                self.discriminator.parameters(), training.discriminator_learning_rate, betas
-            ),
-        }
+        self._optimizers = adam_pair(self.generator.parameters(), self.discriminator.parameters(), training, beta2=0.99)
 
     def networks(self) -> dict[str, nn.Module]:
         """The generator and its judge."""
@@ -271,28 +261,18 @@ class Live(Recipe):
 
     def manifest(self) -> Manifest:
         """Spectrum in, spectrum out, a weight for each target, no look-ahead."""
-        data, stream = self.config.data, self.config.stream
+        data = self.config.data
         words = [name.replace("_", " ") for name in data.targets]
-        return Manifest(
-            format=FORMAT,
+        return spectral_manifest(
+            self,
             name="live",
-            title=stream.title or f"Live: {', '.join(words)}",
-            architecture=self.name,
+            title=f"Live: {', '.join(words)}",
             description=f"Turns what you play, chords too, into {', '.join(words)} or a blend of them at once.",
             sample_rate=self.passages.sample_rate,
-            input=self.features,
-            output=self.features,
-            phase=stream.phase,
-            step=stream.step,
+            features=self.features,
+            licences=self.passages.licences,
             lookahead=0,
-            model_delay_samples=0,
-            level_db=None,
-            states=tuple(State(f"state_{k}", tuple(s.shape)) for k, s in enumerate(self.initial_states())),
-            targets=tuple(
-                Target(name.lower(), word.capitalize()) for name, word in zip(data.targets, words, strict=True)
-            ),
-            controls=(),
-            licences=Licences("GPL-3.0-or-later", stream.weights_licence, self._data_licence()),
+            targets=data.targets,
         )
 
     def card(self) -> str:
@@ -378,9 +358,6 @@ class Live(Recipe):
             features.expand(log_magnitudes, self.features), (0, 0, 0, self.features.full_bins - self.features.bins)
         )
         return features.synthesise(guide / features.magnitudes(guide) * magnitude, self.features, aligned=True)
-
-    def _data_licence(self) -> str:
-        return self.config.stream.data_licence or "; ".join(self.passages.licences) or "the owner's own recordings"
 
 
 def _relative(made: Tensor, real: Tensor) -> Tensor:

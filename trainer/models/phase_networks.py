@@ -32,11 +32,10 @@ from torch.nn import functional
 
 from realtime.errors import ConfigError
 from realtime.features import SpectrumFeatures, unit_scale
-from realtime.manifest import Manifest
 from trainer import features as twin
 from trainer.config import RunConfig, setting
 from trainer.pairs import PairedIndex, read_slice
-from trainer.recipe import Clip, Recipe, register
+from trainer.recipe import UnplayableRecipe, register
 
 _NO_PACKAGE = "A phase network makes files for a comparison and no package: run `retimbre phase` on it."
 
@@ -111,11 +110,11 @@ class SmallUNet(nn.Module):
         return change
 
 
-class _PhaseRecipe(Recipe):
+class _PhaseRecipe(UnplayableRecipe):
     """What both ways do alike: data, loss and judging."""
 
     metric = "loss"
-    playable = False
+    no_package = _NO_PACKAGE
     Config = PhaseConfig
     inputs: int
     makes_magnitude: bool
@@ -226,22 +225,6 @@ class _PhaseRecipe(Recipe):
         read = [[read_slice(p, start, self._length) for p in (pair.origin, pair.target)] for pair, start in chosen]
         x, y = torch.from_numpy(np.array(read)).unbind(1)
         return list(zip(x.split(4), y.split(4), strict=True))
-
-    def clips(self) -> list[Clip]:
-        """None: `retimbre phase` plays all ways side by side."""
-        return []
-
-    def streaming_module(self) -> nn.Module:
-        """Refused."""
-        raise ConfigError(_NO_PACKAGE)
-
-    def initial_states(self) -> tuple[Tensor, ...]:
-        """No state."""
-        return ()
-
-    def manifest(self) -> Manifest:
-        """Refused."""
-        raise ConfigError(_NO_PACKAGE)
 
     def card(self) -> str:
         """What it is."""

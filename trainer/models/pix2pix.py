@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from realtime.features import SpectrumFeatures, unit_scale
-from realtime.manifest import FORMAT, Licences, Manifest, State
+from realtime.manifest import Manifest
 from trainer import losses
 from trainer.config import RunConfig, setting
 from trainer.discriminators import PatchDiscriminator
@@ -34,7 +34,8 @@ from trainer.paired_spectra import (
     SILENCE,
     GeneratorTraining,
     PairTraining,
-    Stream,
+    adam_pair,
+    conditional_game,
     magnitudes,
     play,
     refuse_too_many_patch_layers,
@@ -42,6 +43,7 @@ from trainer.paired_spectra import (
 )
 from trainer.pairs import PairedIndex, read_slice
 from trainer.recipe import Clip, Recipe, register
+from trainer.spectral_package import Stream, spectral_manifest
 from trainer.streaming import WindowWrapper
 from trainer.unet import GeneratorModel, PairModel, UNet
 
@@ -160,30 +162,17 @@ class _PairedRecipe(Recipe):
 
     def manifest(self) -> Manifest:
         """Spectrum in, spectrum out."""
-        data, stream = self.config.data, self.config.stream
-        return Manifest(
-            format=FORMAT,
-            name=f"{data.origin}_to_{data.target}".lower(),
-            title=stream.title or f"{data.origin} to {data.target}".replace("_", " ").capitalize(),
-            architecture=self.name,
+        data = self.config.data
+        return spectral_manifest(
+            self,
+            name=f"{data.origin}_to_{data.target}",
+            title=f"{data.origin} to {data.target}".replace("_", " ").capitalize(),
             description=f"Turns the sound of {data.origin} into {data.target}, chords too; learnt from aligned pairs.",
             sample_rate=self.index.sample_rate,
-            input=self.features,
-            output=self.features,
-            phase=stream.phase,
-            step=stream.step,
-            lookahead=stream.lookahead,
-            model_delay_samples=0,
-            level_db=None,
-            states=tuple(State(f"state_{k}", tuple(s.shape)) for k, s in enumerate(self.initial_states())),
-            targets=(),
-            controls=(),
-            licences=Licences("GPL-3.0-or-later", stream.weights_licence, self._data_licence()),
+            features=self.features,
+            licences=self.index.licences,
+            lookahead=self.config.stream.lookahead,
         )
-
-    def _data_licence(self) -> str:
-        told = "; ".join(self.index.licences)
-        return self.config.stream.data_licence or told or "the owner's own recordings"
 
     def card(self) -> str:
         """What it was made of."""
@@ -269,32 +258,23 @@ class Pix2Pix(_PairedRecipe):
         refuse_too_many_patch_layers(config.model)
         judge = PatchDiscriminator(2, config.model.discriminator_width, config.model.patch_layers)
         self.discriminator = judge.to(self.device)
-        rate, betas = config.training.discriminator_learning_rate, (config.training.beta1, 0.999)
-        self._optimizers["discriminator"] = torch.optim.Adam(self.discriminator.parameters(), rate, betas)
+        self._optimizers = adam_pair(self.generator.parameters(), self.discriminator.parameters(), config.training)
 
     def networks(self) -> dict[str, nn.Module]:
         """The generator and its judge."""
         return {"generator": self.generator, "discriminator": self.discriminator}
 
     def training_step(self, batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
-        """One step of D on half its loss, then one of G on adversarial + λ·distance, as in section 3.3 of the paper."""
-        training, x, y = self.config.training, batch["x"], batch["y"]
+        """The conditional game: D sees input and output together."""
+        x, y = batch["x"], batch["y"]
         made = self.generator(x)
 
-        on_real = self.discriminator(torch.cat([x, y], 1))
-        on_made = self.discriminator(torch.cat([x, made.detach()], 1))
-        d_real = losses.adversarial(on_real, real=True, kind=training.adversarial)
-        d_made = losses.adversarial(on_made, real=False, kind=training.adversarial)
-        self.descend("discriminator", (d_real + d_made) / 2)
+        def judged(side: Tensor) -> Tensor:
+            logits: Tensor = self.discriminator(torch.cat([x, side], 1))
+            return logits
 
-        fooled = losses.adversarial(self.discriminator(torch.cat([x, made], 1)), real=True, kind=training.adversarial)
-        distance = losses.distance(made, y, training.distance)
-        self.descend("generator", fooled + training.distance_weight * distance)
-        return {
-            "generator_mae": (made.detach() - y).abs().mean(),
-            "generator_adversarial": fooled,
-            "discriminator": d_real + d_made,
-        }
+        game = conditional_game(self, judged, made, y, self.config.training)
+        return {"generator_mae": (made.detach() - y).abs().mean(), **game}
 
     @classmethod
     def tiny(cls, material: Path) -> Pix2PixConfig:

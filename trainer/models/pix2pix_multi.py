@@ -32,15 +32,15 @@ from torch import Tensor, nn
 
 from realtime.errors import ConfigError
 from realtime.features import SpectrumFeatures, unit_scale
-from realtime.manifest import FORMAT, Licences, Manifest, State, Target
-from trainer import losses
+from realtime.manifest import Manifest
 from trainer.config import RunConfig, setting
 from trainer.discriminators import PatchDiscriminator
 from trainer.distributed import BatchNorm2d
 from trainer.paired_spectra import (
     SILENCE,
     PairTraining,
-    Stream,
+    adam_pair,
+    conditional_game,
     magnitudes,
     play,
     refuse_too_many_patch_layers,
@@ -49,6 +49,7 @@ from trainer.paired_spectra import (
 from trainer.pairs import read_slice
 from trainer.passages import Draw, Passages
 from trainer.recipe import Clip, Recipe, register
+from trainer.spectral_package import Stream, spectral_manifest
 from trainer.streaming import WindowWrapper
 from trainer.unet import PairModel, UNet
 
@@ -163,7 +164,7 @@ class Pix2PixMulti(Recipe):
 
     def __init__(self, config: MultiConfig, run: RunConfig) -> None:
         super().__init__(config, run)
-        data, model, training = config.data, config.model, config.training
+        data, model = config.data, config.model
         if data.origin in data.targets or len(set(data.targets)) != len(data.targets) or not data.targets:
             raise ConfigError(
                 f"data.targets is {', '.join(data.targets) or 'empty'} for the origin {data.origin}: "
@@ -180,14 +181,8 @@ class Pix2PixMulti(Recipe):
         self.style = StyleEncoder(model.bins, model.style_width, model.style).to(self.device)
         judge = PatchDiscriminator(3, model.discriminator_width, model.patch_layers)
         self.discriminator = judge.to(self.device)
-        betas = (training.beta1, 0.999)
         both = [*self.generator.parameters(), *self.style.parameters()]
-        self._optimizers: dict[str, torch.optim.Optimizer] = {
-            "generator": torch.optim.Adam(both, training.learning_rate, betas),
-            "discriminator": torch.optim.Adam(
-                self.discriminator.parameters(), training.discriminator_learning_rate, betas
-            ),
-        }
+        self._optimizers = adam_pair(both, self.discriminator.parameters(), config.training)
 
     def networks(self) -> dict[str, nn.Module]:
         """The generator, the encoder of styles, and their judge."""
@@ -211,25 +206,16 @@ class Pix2PixMulti(Recipe):
 
     def training_step(self, batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
         """pix2pix's two moves, the generator and the style encoder as one player."""
-        training, x, y = self.config.training, batch["x"], batch["y"]
+        x, y = batch["x"], batch["y"]
         spectrum = batch["style"].mean(3, keepdim=True).expand_as(x)
         made = self.generator(x, self.style(batch["style"]))
 
-        on_real = self.discriminator(torch.cat([x, y, spectrum], 1))
-        on_made = self.discriminator(torch.cat([x, made.detach(), spectrum], 1))
-        d_real = losses.adversarial(on_real, real=True, kind=training.adversarial)
-        d_made = losses.adversarial(on_made, real=False, kind=training.adversarial)
-        self.descend("discriminator", (d_real + d_made) / 2)
+        def judged(side: Tensor) -> Tensor:
+            logits: Tensor = self.discriminator(torch.cat([x, side, spectrum], 1))
+            return logits
 
-        on_made = self.discriminator(torch.cat([x, made, spectrum], 1))
-        fooled = losses.adversarial(on_made, real=True, kind=training.adversarial)
-        distance = losses.distance(made, y, training.distance)
-        self.descend("generator", fooled + training.distance_weight * distance)
-        return {
-            "generator_mae": (made.detach() - y).abs().mean(),
-            "generator_adversarial": fooled,
-            "discriminator": d_real + d_made,
-        }
+        game = conditional_game(self, judged, made, y, self.config.training)
+        return {"generator_mae": (made.detach() - y).abs().mean(), **game}
 
     def codes(self) -> Tensor:
         """The code of each target, (targets, style): the mean over samples of its training passages."""
@@ -281,28 +267,18 @@ class Pix2PixMulti(Recipe):
 
     def manifest(self) -> Manifest:
         """Spectrum in, spectrum out, a weight for each target."""
-        data, stream = self.config.data, self.config.stream
+        data = self.config.data
         words = [name.replace("_", " ") for name in data.targets]
-        return Manifest(
-            format=FORMAT,
-            name=f"{data.origin}_to_{len(data.targets)}".lower(),
-            title=stream.title or f"{data.origin} to {', '.join(words)}".replace("_", " ").capitalize(),
-            architecture=self.name,
+        return spectral_manifest(
+            self,
+            name=f"{data.origin}_to_{len(data.targets)}",
+            title=f"{data.origin} to {', '.join(words)}".replace("_", " ").capitalize(),
             description=f"Turns the sound of {data.origin} into {', '.join(words)} or a blend of them, chords too.",
             sample_rate=self.passages.sample_rate,
-            input=self.features,
-            output=self.features,
-            phase=stream.phase,
-            step=stream.step,
-            lookahead=stream.lookahead,
-            model_delay_samples=0,
-            level_db=None,
-            states=tuple(State(f"state_{k}", tuple(s.shape)) for k, s in enumerate(self.initial_states())),
-            targets=tuple(
-                Target(name.lower(), word.capitalize()) for name, word in zip(data.targets, words, strict=True)
-            ),
-            controls=(),
-            licences=Licences("GPL-3.0-or-later", stream.weights_licence, self._data_licence()),
+            features=self.features,
+            licences=self.passages.licences,
+            lookahead=self.config.stream.lookahead,
+            targets=data.targets,
         )
 
     def card(self) -> str:
@@ -368,6 +344,3 @@ class Pix2PixMulti(Recipe):
 
     def _module(self) -> StyledWindow:
         return StyledWindow(self.generator, self.codes(), self.config.model, self.config.stream)
-
-    def _data_licence(self) -> str:
-        return self.config.stream.data_licence or "; ".join(self.passages.licences) or "the owner's own recordings"

@@ -43,7 +43,7 @@ from torch.nn import functional
 
 from realtime.errors import ConfigError
 from realtime.features import SpectrumFeatures, expand, unit_scale
-from realtime.manifest import FORMAT, Licences, Manifest, State, Target
+from realtime.manifest import Manifest
 from realtime.phase import griffin_lim
 from realtime.spectrum import synthesise
 from trainer import distributed, excerpts, judge
@@ -51,6 +51,7 @@ from trainer.config import RunConfig, setting
 from trainer.data import Recordings
 from trainer.paired_spectra import SILENCE, magnitudes, play
 from trainer.recipe import Clip, Recipe, register
+from trainer.spectral_package import Stream, spectral_manifest
 from trainer.streaming import WindowWrapper
 
 Audio = npt.NDArray[np.float32]
@@ -94,15 +95,13 @@ class VaeTraining:
 
 
 @dataclass(frozen=True, slots=True)
-class VaeStream:
+class VaeStream(Stream):
     """`[stream]`: how the exported package is called."""
 
     step: int = setting(4, "frames a call", minimum=1)
     lookahead: int = setting(4, "frames of future that are heard before a frame is given", minimum=0)
     phase: Literal["input", "gradient"] = setting("gradient", "built from the magnitudes, or the input's own")
     origin: str = setting("", "whose encoder hears the player, of several; empty: the first domain's")
-    title: str = setting("", "shown in lists; empty: the domains")
-    weights_licence: str = setting("CC-BY-4.0", "licence of the trained weights")
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,27 +355,18 @@ class Vae(Recipe):
 
     def manifest(self) -> Manifest:
         """Spectrum in, spectrum out; a target for each domain."""
-        stream, domains = self.config.stream, self.config.data.domains
+        domains = self.config.data.domains
         titles = [name.replace("_", " ") for name in domains]
-        licences = sorted({row.licence for row in self.recordings.rows if row.domain in domains})
-        return Manifest(
-            format=FORMAT,
-            name="_".join(domains).lower()[:60],
-            title=stream.title or f"Between {' and '.join(titles)}",
-            architecture=self.name,
+        return spectral_manifest(
+            self,
+            name="_".join(domains),
+            title=f"Between {' and '.join(titles)}",
             description=f"Whatever is played sounds like {', '.join(titles)}, or anything on the way between them.",
             sample_rate=judge.SAMPLE_RATE,
-            input=self.features,
-            output=self.features,
-            phase=stream.phase,
-            step=stream.step,
-            lookahead=stream.lookahead,
-            model_delay_samples=0,
-            level_db=None,
-            states=tuple(State(f"state_{k}", tuple(s.shape)) for k, s in enumerate(self.initial_states())),
-            targets=tuple(Target(name, title.capitalize()) for name, title in zip(domains, titles, strict=True)),
-            controls=(),
-            licences=Licences("GPL-3.0-or-later", stream.weights_licence, "; ".join(licences) or "the owner's own"),
+            features=self.features,
+            licences=sorted({row.licence for row in self.recordings.rows if row.domain in domains and row.licence}),
+            lookahead=self.config.stream.lookahead,
+            targets=domains,
         )
 
     def card(self) -> str:
