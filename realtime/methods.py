@@ -41,16 +41,28 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """What a method is opened with: what it needs of style, run and target, a value for every option, its threads."""
+
+    values: Mapping[str, float]
+    threads: int = 1
+    style: AudioFile | None = None
+    run: Path | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Method:
     """What an entry point of GROUP names; making one must import nothing heavy, `open` may.
 
-    open: takes the style (None where none is needed), a value for every option, and the threads it may use.
+    needs_style: the sound of a style must be given; needs_run: the folder of a training run, and a target may be.
     """
 
     title: str
-    needs_style: bool
     options: tuple[Option, ...]
-    open: Callable[[AudioFile | None, Mapping[str, float], int], Effect]
+    open: Callable[[Opening], Effect]
+    needs_style: bool = False
+    needs_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,8 @@ class MethodCall:
     style: Path | None = None
     values: Mapping[str, float] = field(default_factory=dict)
     threads: int = 1
+    run: Path | None = None
+    target: str | None = None
 
 
 def installed() -> dict[str, Method]:
@@ -87,19 +101,36 @@ def open_call(call: MethodCall) -> Effect:
         raise ConfigError(f"The method {call.name} needs the sound of the style: give it with --style FILE.")
     if not method.needs_style and call.style is not None:
         raise ConfigError(f"The method {call.name} takes no style: leave --style out.")
+    if method.needs_run and call.run is None:
+        raise ConfigError(f"The method {call.name} needs a trained run: give its folder with --run FOLDER.")
+    if not method.needs_run and call.run is not None:
+        raise ConfigError(f"The method {call.name} takes no run: leave --run out.")
+    if not method.needs_run and call.target is not None:
+        raise ConfigError(f"The method {call.name} has no targets: leave --target out.")
     values = {option.name: option.default for option in method.options}
     values |= checked(call.name, method.options, call.values)
     style = None if call.style is None else read_audio(call.style)
-    return method.open(style, values, call.threads)
+    return method.open(Opening(values, call.threads, style, call.run, call.target))
 
 
-def asked(name: str | None, style: Path | None, values: Sequence[str], jobs: int) -> MethodCall | None:
+def asked(
+    name: str | None,
+    style: Path | None,
+    values: Sequence[str],
+    jobs: int,
+    *,
+    run: Path | None = None,
+    target: str | None = None,
+) -> MethodCall | None:
     """The method that a command line asks for, or None; it shares the processors with its other `jobs`."""
     if name is None:
         if style is not None:
             raise ConfigError(f"The style {style} belongs to a method: add --method random-cnn, or leave it out.")
+        if run is not None:
+            raise ConfigError(f"The run {run} belongs to a method: add --method run, or leave it out.")
         return None
-    return MethodCall(name, style, parse_values(name, values), max(1, (os.cpu_count() or 1) // max(1, jobs)))
+    threads = max(1, (os.cpu_count() or 1) // max(1, jobs))
+    return MethodCall(name, style, parse_values(name, values), threads, run, target)
 
 
 def refuse_with_method(name: str, said: Mapping[str, object]) -> None:

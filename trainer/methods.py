@@ -5,22 +5,17 @@ Importing this imports no torch; opening a method does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-from realtime.methods import Effect, Method, Option
-
-if TYPE_CHECKING:
-    from realtime.audio_file import AudioFile
+from realtime.methods import Effect, Method, Opening, Option
 
 
-def _open_random_cnn(style: AudioFile | None, values: Mapping[str, float], threads: int) -> Effect:
+def _open_random_cnn(opening: Opening) -> Effect:
     import torch
 
     from trainer.style_transfer import StyleTransfer, TransferSettings
 
+    style, values = opening.style, opening.values
     assert style is not None  # `needs_style`
-    torch.set_num_threads(threads)
+    torch.set_num_threads(opening.threads)
     settings = TransferSettings(
         style_weight=values["style_weight"],
         iterations=int(values["iterations"]),
@@ -48,4 +43,28 @@ RANDOM_CNN = Method(
         Option("seed", 0, 0, 1e9, "of the filters"),
     ),
     open=_open_random_cnn,
+)
+
+
+def _open_run(opening: Opening) -> Effect:
+    import torch
+
+    from trainer.run_effect import RunEffect
+
+    assert opening.run is not None  # `needs_run`
+    torch.set_num_threads(opening.threads)
+    target = opening.target
+    if target is None and opening.values["target"]:
+        target = str(int(opening.values["target"]))
+    return RunEffect(opening.run, target, opening.values["temperature"])
+
+
+RUN = Method(
+    "A trained run by its networks themselves, where a package would be too slow or hear too little",
+    needs_run=True,
+    options=(
+        Option("target", 0, 0, 1000, "the place of the target among the run's, from 1, or --target NAME; 0: its own"),
+        Option("temperature", 1.0, 0.05, 2.0, "of what is drawn by chance: lower is surer and duller"),
+    ),
+    open=_open_run,
 )

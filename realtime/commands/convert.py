@@ -45,9 +45,14 @@ def convert(
         typer.Option("--set", help="NAME=VALUE of any control (gate_db=-50, …), or of the --method; repeatable."),
     ] = None,
     method: Annotated[
-        str | None, typer.Option(help="Not a model but a method that hears whole files: random-cnn (training extra).")
+        str | None,
+        typer.Option(help="Not a model but a method that hears whole files: random-cnn, run (training extra)."),
     ] = None,
     style: Annotated[Path | None, typer.Option(help="With --method: the sound whose texture is taken.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="With --method run: the folder of a training run, whose own networks convert, live or not."),
+    ] = None,
     source: Annotated[
         str | None, typer.Option(help="What plays MIDI files: pluck, if left out, oscillator, FILE.sf2[:PROGRAM].")
     ] = None,
@@ -73,7 +78,8 @@ def convert(
     """Convert sound files with a model, in parallel; the result lies on the input to the sample.
 
     A MIDI file is played by a source first. With a preset a file sounds as the preset does on stage, plugins too.
-    With --method the texture of another sound is put on each file: slow, and never live.
+    With --method random-cnn the texture of another sound is put on each file, with --method run a trained run's own
+    networks convert it: slow, and never live.
     """
     import os
     import time
@@ -90,14 +96,15 @@ def convert(
 
     tasks = plan(sources, out, format_name)
     jobs = jobs or os.cpu_count() or 1
-    call = asked(method, style, control or [], min(jobs, len(tasks)))
+    call = asked(method, style, control or [], min(jobs, len(tasks)), run=run, target=target)
     if call is not None:
+        # Targets are a model's or a run's, and which of both a method is `open_call` knows.
         only_models = {
-            "--model": model, "--target": target, "--preset": preset, "--transpose": transpose, "--octave": octave,
+            "--model": model, "--preset": preset, "--transpose": transpose, "--octave": octave,
             "--player-level": player_level, "--griffin-lim": griffin_lim or None,
         }  # fmt: skip
         refuse_with_method(call.name, only_models)
-        control = None
+        control = target = None
     sound = _sound_of(preset, model)
     package = None if call else resolve(sound.model if sound is not None else model or default_package_name())
     names = [] if package is None else [one.name for one in package.manifest.targets]

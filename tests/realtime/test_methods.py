@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +14,18 @@ from realtime.cli import build_app
 from realtime.controls import Controls
 from realtime.convert_files import Result, Settings, Task, convert_files
 from realtime.errors import AudioFileError, ConfigError
-from realtime.methods import Method, MethodCall, Option, convert_by, open_call, parse_values
+from realtime.methods import Method, MethodCall, Opening, Option, convert_by, open_call, parse_values
 from tests.realtime.small_packages import RATE, noise, sine
 
 FloatArray = NDArray[np.float32]
 
 
-def _open(style: AudioFile | None, values: Mapping[str, float], threads: int) -> methods.Effect:
+def _open(opening: Opening) -> methods.Effect:
     def effect(signal: FloatArray, sample_rate: int, progress: Callable[[float], None]) -> FloatArray:
         progress(0.5 * signal.size / sample_rate)
         if float(np.abs(signal).max()) == 0:
             raise AudioFileError("There is nothing to hear: give a sound.")
-        return (np.float32(values["factor"]) * signal[::-1]).astype(np.float32)
+        return (np.float32(opening.values["factor"]) * signal[::-1]).astype(np.float32)
 
     return effect
 
@@ -140,7 +140,7 @@ def test_the_command_converts_by_a_method(backwards: Method, style: Path, tmp_pa
     assert "with the method backwards" in told.output
     assert read_audio(tmp_path / "out.flac").signal[0] == pytest.approx(sine(330, 0.2)[::-1], abs=1e-4)
     wrong = CliRunner().invoke(build_app(), [*words, "--style", str(style), "--target", "violin"])
-    assert isinstance(wrong.exception, ConfigError) and "--target speaks to one" in str(wrong.exception)
+    assert isinstance(wrong.exception, ConfigError) and "has no targets: leave --target out" in str(wrong.exception)
     lost = CliRunner().invoke(build_app(), [*words[:4], "--style", str(style)])
     assert isinstance(lost.exception, ConfigError) and "belongs to a method" in str(lost.exception)
 

@@ -211,7 +211,7 @@ def test_a_weight_between_sounds_between(learnt: tuple[Live, dict[str, float], d
     levels = []
     with torch.no_grad():
         for weight in (0.0, 0.5, 1.0):
-            made = recipe.convert(signal, torch.tensor([[1 - weight, weight]]))
+            made = recipe.play_through(signal, torch.tensor([[1 - weight, weight]]))
             spectrum = np.abs(np.fft.rfft(made))
             levels.append(20 * np.log10(spectrum[spectrum.size // 22 : spectrum.size // 7].mean()))  # 1 to 3 kHz
     assert levels[0] + 3 < levels[1] < levels[2] - 1

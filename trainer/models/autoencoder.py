@@ -343,13 +343,13 @@ class Autoencoder(Recipe):
                 pair.x.path.stem,
                 self.recordings.sample_rate,
                 (heard := self._signal(pair.x, CLIP_SECONDS)),
-                self.convert(heard),
+                self.play_through(heard),
                 self._signal(pair.y, CLIP_SECONDS),
             )
             for pair in spread(list(self.pairs["validation"]), self.config.data.clips)
         ]
 
-    def convert(self, signal: FloatArray) -> FloatArray:
+    def play_through(self, signal: FloatArray) -> FloatArray:
         """A whole signal (samples,) → the same length, aligned, as the exported package would play it."""
         return play(signal, self.features, self.config.stream.phase, self._wrapper().offline, self.device)
 

@@ -175,11 +175,11 @@ class Blend(Recipe):
             length = min(pair.samples, round(CLIP_SECONDS * rate))
             first, second = (read_slice(path, 0, length) for path in (pair.origin, pair.target))
             for weight, truth in ((1.0, second), (0.5, None), (0.0, first)):
-                made = self.convert(first, weight)
+                made = self.play_through(first, weight)
                 found.append(Clip(f"{pair.id} {100 * weight:.0f} % {data.second}", rate, first, made, truth))
         return found
 
-    def convert(self, signal: Audio, weight: float) -> Audio:
+    def play_through(self, signal: Audio, weight: float) -> Audio:
         """A whole signal (samples,) with the second instrument's weight, as the exported package would play it."""
         wrapper, target = self._wrapper(), torch.tensor([[1.0 - weight, weight]], device=self.device)
 

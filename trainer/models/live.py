@@ -209,7 +209,7 @@ class Live(Recipe):
         for passage, start, origin, name in self._windows:
             samples = round(self.config.data.window_seconds * rate)
             x = read_slice(passage.files[origin], start, samples)
-            made = torch.from_numpy(self.convert(x, self._weights(name)))
+            made = torch.from_numpy(self.play_through(x, self._weights(name)))
             truths = {
                 other: torch.from_numpy(read_slice(passage.files[other], start, samples))
                 for other in targets
@@ -237,10 +237,12 @@ class Live(Recipe):
                 origin = self._origins_of(passage, name)[0]
                 length = min(passage.samples, round(CLIP_SECONDS * rate))
                 x, y = (read_slice(passage.files[side], 0, length) for side in (origin, name))
-                clips.append(Clip(f"{origin}_to_{name}_{passage.id}", rate, x, self.convert(x, self._weights(name)), y))
+                clips.append(
+                    Clip(f"{origin}_to_{name}_{passage.id}", rate, x, self.play_through(x, self._weights(name)), y)
+                )
         return clips
 
-    def convert(self, signal: npt.NDArray[np.float32], weights: Tensor) -> npt.NDArray[np.float32]:
+    def play_through(self, signal: npt.NDArray[np.float32], weights: Tensor) -> npt.NDArray[np.float32]:
         """A whole signal (samples,) → the same length, aligned; `weights` (1, targets) as a player sets them."""
         state, weights = self.generator.initial_state().to(self.device), weights.to(self.device)
 

@@ -141,10 +141,10 @@ class _PairedRecipe(Recipe):
         for pair in self.index.validation[: self.config.data.clips]:
             length = min(pair.samples, round(CLIP_SECONDS * rate))
             x, y = (read_slice(path, 0, length) for path in (pair.origin, pair.target))
-            clips.append(Clip(pair.id, rate, x, self.convert(x), y))
+            clips.append(Clip(pair.id, rate, x, self.play_through(x), y))
         return clips
 
-    def convert(self, signal: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def play_through(self, signal: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """A whole signal (samples,) → the same length, aligned, as the exported package would play it."""
         return play(signal, self.features, self.config.stream.phase, self._wrapper().offline, self.device)
 

@@ -247,10 +247,10 @@ class Pix2PixMulti(Recipe):
                 length = min(passage.samples, round(CLIP_SECONDS * rate))
                 x, y = (read_slice(passage.files[side], 0, length) for side in (self.config.data.origin, name))
                 weights = torch.eye(len(self.config.data.targets))[number : number + 1]
-                clips.append(Clip(f"{name}_{passage.id}", rate, x, self.convert(x, weights), y))
+                clips.append(Clip(f"{name}_{passage.id}", rate, x, self.play_through(x, weights), y))
         return clips
 
-    def convert(self, signal: npt.NDArray[np.float32], weights: Tensor) -> npt.NDArray[np.float32]:
+    def play_through(self, signal: npt.NDArray[np.float32], weights: Tensor) -> npt.NDArray[np.float32]:
         """A whole signal (samples,) → the same length, aligned; `weights` (1, targets) as a player sets them."""
         module, weights = self._module(), weights.to(self.device)
         stream = self.config.stream

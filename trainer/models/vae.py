@@ -306,11 +306,11 @@ class Vae(Recipe):
             rng = np.random.default_rng([_VALIDATION_SEED, label])
             sound = excerpts.excerpt(self._unseen, name, CLIP_SECONDS, rng)
             sound = 0.5 * sound / max(1e-6, float(np.abs(sound).max()))
-            made = self.convert(sound, functional.one_hot(torch.tensor([other]), len(domains)).float(), name)
+            made = self.play_through(sound, functional.one_hot(torch.tensor([other]), len(domains)).float(), name)
             found.append(Clip(f"{name} to {domains[other]}", judge.SAMPLE_RATE, sound, made))
         return found
 
-    def convert(self, signal: Audio, target: Tensor, origin: str = "") -> Audio:
+    def play_through(self, signal: Audio, target: Tensor, origin: str = "") -> Audio:
         """A whole signal (samples,) with target weights (1, domains), as the package of `origin` would play it."""
         wrapper, target = self._wrapper(origin), target.to(self.device)
 
