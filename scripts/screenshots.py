@@ -50,8 +50,8 @@ def main(target: Path) -> None:
                 _take_all(desk, folder, look, target)
         finally:
             desk.close()
-            server.terminate()
-            server.wait(10.0)
+            server.kill()  # asked to end, it waits for clients that are gone
+            server.wait()
 
 
 def _own_places(folder: Path) -> dict[str, str]:

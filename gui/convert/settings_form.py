@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from platformdirs import user_music_path
-from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from gui import theme
@@ -68,7 +68,7 @@ class SettingsForm(QWidget):
         self.midi_source = _choice("What plays MIDI files")
         self.format = _choice("Format of the results")
         self.existing = _choice("When a result exists already")
-        self.folder = ElidedLabel()
+        self.folder = ElidedLabel("", Qt.TextElideMode.ElideMiddle)
         self.choose_folder = QPushButton("Change…")
         self._titles: list[QLabel] = []
         self._midi_wanted = False

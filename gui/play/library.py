@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PyQt6.QtCore import QModelIndex, Qt, pyqtSignal
-from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent, QShowEvent
+from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QListView, QPushButton, QVBoxLayout, QWidget
 
 from gui import theme
@@ -28,6 +28,7 @@ from gui.play.library_entries import Entry, matching, read_library, tags_of
 from gui.play.library_list import ENTRY_ROLE, EntriesModel, EntryDelegate
 from gui.play.model_column import entry_of
 from gui.play.model_facts import ModelFacts
+from gui.widgets.bending import NARROW_UNITS, bend, scrolling
 from gui.widgets.notice_bar import NoticeBar
 
 
@@ -76,28 +77,44 @@ class Library(QWidget):
         self._dress()
 
     def _lay_out(self) -> None:
-        head = QHBoxLayout()
-        head.setSpacing(theme.px(3))
-        head.addWidget(self.back)
-        head.addWidget(self.search, 1)
-        head.addWidget(self.import_file)
-        head.addWidget(self.import_folder)
+        imports = QHBoxLayout()
+        imports.addWidget(self.import_file)
+        imports.addWidget(self.import_folder)
+        self._head, find = QHBoxLayout(), QHBoxLayout()
+        for row in (imports, self._head, find):
+            row.setSpacing(theme.px(3))
+        find.addWidget(self.back)
+        find.addWidget(self.search, 1)
+        self._head.addLayout(find, 1)
+        self._head.addLayout(imports)
         self._chip_row.setSpacing(theme.px(2))
         self._chip_row.addStretch()
         left = QVBoxLayout()
         left.addWidget(self.list, 1)
         left.addWidget(self.none)
-        body = QHBoxLayout()
-        body.setSpacing(theme.px(4))
-        body.addLayout(left, 5)
-        body.addWidget(self.facts, 6)
-        layout = QVBoxLayout(self)
+        page = QWidget()
+        self._body = QHBoxLayout()
+        self._body.setSpacing(theme.px(4))
+        self._body.addLayout(left, 5)
+        self._body.addWidget(self.facts, 6)
+        layout = QVBoxLayout(page)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.px(3))
-        layout.addLayout(head)
+        layout.addLayout(self._head)
         layout.addLayout(self._chip_row)
         layout.addWidget(self.notice)
-        layout.addLayout(body, 1)
+        layout.addLayout(self._body, 1)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(scrolling(page))
+
+    def resizeEvent(self, a0: QResizeEvent | None) -> None:  # noqa: N802
+        """Where there is little room the list stands above what the chosen one is, and the page scrolls."""
+        super().resizeEvent(a0)
+        narrow = self.width() < theme.px(NARROW_UNITS)
+        bend(narrow, self._head, self._body)
+        self.facts.bend(narrow)
+        self.list.setMinimumHeight(theme.px(48) if narrow else 0)
 
     def _connect(self) -> None:
         self.back.clicked.connect(self.done)

@@ -20,6 +20,7 @@ from gui.play.card_view import Card, CardView, read_card
 from gui.play.file_playback import FilePlayback
 from gui.play.library_entries import Entry
 from gui.play.preview_sound import Heard, preview_file
+from gui.widgets.bending import bend
 from realtime.manifest import Target
 
 
@@ -67,21 +68,29 @@ class ModelFacts(QFrame):
         head = QHBoxLayout()
         head.addWidget(self.title, 1)
         head.addWidget(self.play)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(theme.px(2))
-        for button in (self.before, self.after):
-            buttons.addWidget(button)
-        buttons.addStretch()
-        for button in (self.reveal, self.remove):
-            buttons.addWidget(button)
+        hear, files = QHBoxLayout(), QHBoxLayout()
+        for row, pair in ((hear, (self.before, self.after)), (files, (self.reveal, self.remove))):
+            row.setSpacing(theme.px(2))
+            for button in pair:
+                row.addWidget(button)
+        self._buttons = QHBoxLayout()
+        self._buttons.setSpacing(theme.px(2))
+        self._buttons.addLayout(hear)
+        self._buttons.addStretch()
+        self._buttons.addLayout(files)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.px(4), theme.px(3), theme.px(4), theme.px(4))
         layout.setSpacing(theme.px(2))
         layout.addLayout(head)
         layout.addWidget(self.problem)
         layout.addLayout(self.rows)
-        layout.addLayout(buttons)
+        layout.addLayout(self._buttons)
         layout.addWidget(self.card, 1)
+
+    def bend(self, narrow: bool) -> None:
+        """Stand in one column; the card is then long enough to read."""
+        bend(narrow, self._buttons)
+        self.card.setMinimumHeight(theme.px(64) if narrow else 0)
 
     @property
     def entry(self) -> Entry | None:

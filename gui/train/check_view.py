@@ -29,9 +29,9 @@ from PyQt6.QtWidgets import (
 from gui import theme
 from gui.icon import icon, set_icon
 from gui.train.asking import ask
-from gui.train.bending import bend
 from gui.train.catalogue import minutes_words
 from gui.train.listening import Listening
+from gui.widgets.bending import bend
 from gui.widgets.waveform import WaveformView
 
 if TYPE_CHECKING:

@@ -22,12 +22,12 @@ from gui import theme
 from gui.live_state import Notice
 from gui.own_command import own_command
 from gui.train import run_process
-from gui.train.bending import bend
 from gui.train.catalogue import Material
 from gui.train.check_view import CheckView
 from gui.train.failure import failure
 from gui.train.json_command import JsonCommand
 from gui.train.sources import KINDS, Sources
+from gui.widgets.bending import bend
 from gui.widgets.notice_bar import NoticeBar
 
 if TYPE_CHECKING:

@@ -17,12 +17,12 @@ from gui.icon import set_icon
 from gui.own_command import own_command
 from gui.train import run_process
 from gui.train.asking import ask
-from gui.train.bending import bend, scrolling
 from gui.train.catalogue import Recipe, rough_time
 from gui.train.data_page import Data, DataPage
 from gui.train.failure import failure
 from gui.train.json_command import JsonCommand
 from gui.train.recipe_page import RecipePage
+from gui.widgets.bending import bend, scrolling
 from gui.widgets.notice_bar import NoticeBar
 from realtime.errors import ConfigError
 

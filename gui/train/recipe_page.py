@@ -30,10 +30,10 @@ from PyQt6.QtWidgets import (
 
 from gui import theme
 from gui.icon import set_icon
-from gui.train.bending import bend
 from gui.train.catalogue import LENGTHS, OWN_SETTINGS, Recipe, minutes_words, rough_time
 from gui.train.recipe_card import RecipeCard
 from gui.train.settings_form import SettingsForm
+from gui.widgets.bending import bend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

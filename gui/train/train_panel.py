@@ -23,11 +23,11 @@ from gui import theme
 from gui.live_state import Notice, Severity
 from gui.own_command import own_command
 from gui.train.asking import ask
-from gui.train.bending import NARROW_UNITS, scrolling
 from gui.train.failure import failure
 from gui.train.json_command import JsonCommand
 from gui.train.run_watch import RunWatch
 from gui.train.runs_list import RunsList
+from gui.widgets.bending import NARROW_UNITS, scrolling
 from gui.widgets.notice_bar import NoticeBar
 
 if TYPE_CHECKING:

@@ -30,11 +30,11 @@ from PyQt6.QtWidgets import (
 
 from gui import theme
 from gui.icon import set_icon
-from gui.train.bending import bend
 from gui.train.catalogue import rough_time
 from gui.train.clips_view import ClipsView
 from gui.train.listening import Listening
 from gui.train.loss_plot import LossPlot
+from gui.widgets.bending import bend
 from gui.widgets.elided_label import ElidedLabel
 
 if TYPE_CHECKING:

@@ -236,6 +236,20 @@ def test_the_library_is_used_by_keyboard_alone(library: Library, quiet_bridge: B
     assert library.model.rowCount() == 1 and library.facts.title.text() == "Voice"
 
 
+def test_with_little_room_the_list_stands_above_the_facts(library: Library, qtbot: QtBot) -> None:
+    """In a narrow window no button's words are cut, and the list keeps room for its words."""
+    from gui import theme
+    from gui.widgets.bending import NARROW_UNITS
+
+    library.resize(theme.px(NARROW_UNITS) - 40, 400)
+    qtbot.waitUntil(lambda: library.facts.y() > library.list.y())
+    assert library.list.width() > 400
+    for button in (library.facts.before, library.facts.after, library.import_file, library.import_folder):
+        assert button.width() >= button.sizeHint().width(), button.text()
+    library.resize(1150, 600)
+    qtbot.waitUntil(lambda: library.facts.x() > library.list.x() + 300)
+
+
 def test_import_replace_remove_and_undo_are_asked_in_place(
     library: Library, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
