@@ -9,6 +9,8 @@ Paper: van den Oord et al., "WaveNet: A Generative Model for Raw Audio", 2016.
         skip += S · z          x ← x + O · z                                 (the last layer has no O)
     logits[t] = B · relu(A · relu(skip))       (batch, levels, T)
 
+W, A and B have biases; O and S need none, because W and A follow them.
+
 logits[t] hear codes[… t−1] and condition[… t]. Before the first sample the code is silence's and each layer's past is
 zero, so that generation may begin with zeros as its state.
 """
@@ -59,7 +61,7 @@ class WaveNetLayer(nn.Module):
         self.taps = nn.Conv1d(residual, 2 * residual, shape.kernel, dilation=dilation)
         self.condition = nn.Conv1d(condition, 2 * residual, 1, bias=False) if condition else None
         self.voice = nn.Linear(voices, 2 * residual, bias=False) if voices else None
-        self.out = nn.Conv1d(residual, self.residual + shape.skip, 1)
+        self.out = nn.Conv1d(residual, self.residual + shape.skip, 1, bias=False)
 
     def forward(self, x: Tensor, condition: Tensor | None, voice: Tensor | None) -> tuple[Tensor, Tensor]:
         """x (batch, residual, T) → the next layer's x, and what is added to the skips (batch, skip, T)."""

@@ -74,7 +74,7 @@ def test_a_layer_is_its_formula() -> None:
         h = taps[..., 0] @ x[codes[0, t - 2]] + taps[..., 1] @ x[codes[0, t - 1]] + w["layers.0.taps.bias"]
         h = h + w["layers.0.condition.weight"][..., 0] @ condition[0, :, t] + w["layers.0.voice.weight"] @ voice[0]
         z = torch.tanh(h[:6]) * torch.sigmoid(h[6:])
-        skip = w["layers.0.out.weight"][..., 0] @ z + w["layers.0.out.bias"]
+        skip = w["layers.0.out.weight"][..., 0] @ z
         hidden = torch.relu(w["head.weight"][..., 0] @ torch.relu(skip) + w["head.bias"])
         expected = w["logits.weight"][..., 0] @ hidden + w["logits.bias"]
         torch.testing.assert_close(network(codes, condition, voice)[0, :, t], expected)
