@@ -35,7 +35,7 @@ class BatchedSampler:
         self.clock = torch.zeros((), dtype=torch.int64, device=device)
         self.previous = memory.previous.clone()
         self.uniforms = torch.zeros(batch, chunk, device=device)
-        self.offsets = weights.bias.new_zeros(chunk, layers, batch, weights.now_taps.shape[2])
+        self.offsets = weights.bias.new_zeros(chunk, layers, batch, weights.taps.shape[2])
         self.codes = torch.zeros(batch, chunk, dtype=torch.int64, device=device)
         self.graph: torch.cuda.CUDAGraph | None = None
 
@@ -49,15 +49,15 @@ class BatchedSampler:
 
     def _step(self, number: int) -> None:
         w, residual = self.weights, self.weights.embedding.shape[1]
-        layers, batch = w.now_taps.shape[0], len(self.previous)
+        layers, batch = w.taps.shape[0], len(self.previous)
         rows = self.starts[:, None] + (self.clock + self.lags) % self.pasts[:, None]
         heard = self.ring[rows.flatten()].view(layers, -1, batch, residual).transpose(1, 2).flatten(2)
-        offsets = torch.baddbmm(self.offsets[number], heard, w.past_taps)
+        offsets = torch.baddbmm(self.offsets[number], heard, w.taps[:, :-residual])
         x = w.embedding[self.previous]
         entered, gated = [], []
         for layer in range(layers):
             entered.append(x)
-            signal, gate = torch.addmm(offsets[layer], x, w.now_taps[layer]).chunk(2, 1)
+            signal, gate = torch.addmm(offsets[layer], x, w.taps[layer, -residual:]).chunk(2, 1)
             gated.append(torch.tanh(signal) * torch.sigmoid(gate))
             x = torch.addmm(x, gated[-1], w.out[layer, :, :residual])
         self.ring[self.starts + self.clock % self.pasts] = torch.stack(entered)

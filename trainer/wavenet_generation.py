@@ -153,7 +153,7 @@ def _compiled(
             part = codes[item, start:end].numpy()
             drawn_by = uniforms[item, start:end].float().contiguous().numpy()
             wavenet_kernel.run(
-                weights.embedding.numpy(), weights.past_taps.numpy(), weights.now_taps.numpy(), weights.out.numpy(),
+                weights.embedding.numpy(), weights.taps.numpy(), weights.out.numpy(),
                 weights.head.numpy(), weights.head_bias.numpy(), weights.last.numpy(), weights.last_bias.numpy(),
                 dilations, offsets, history[item].numpy(), previous, drawn_by, coldness, part,
             )  # fmt: skip

@@ -88,7 +88,7 @@ def gate(h: Floats, z: Floats) -> None:
 
 
 @njit(cache=True, nogil=True, fastmath=_FUSED)
-def draw(logits: Floats, coldness: Any, uniform: Any) -> Any:
+def draw(logits: Floats, coldness: Any, uniform: Any) -> int:
     """The level at which the probabilities softmax(logits · coldness), added up, pass `uniform` in 0 … 1."""
     levels = logits.shape[0]
     top = logits[0]
@@ -100,19 +100,25 @@ def draw(logits: Floats, coldness: Any, uniform: Any) -> Any:
     for j in range(levels):
         total += np.float64(logits[j])
     passed = np.float64(uniform) * total
-    added = 0.0
+    added = np.float64(logits[0])
     code = 0
-    for j in range(levels - 1):
-        added += np.float64(logits[j])
-        code += added <= passed
+    while code < levels - 1 and added <= passed:
+        code += 1
+        added += np.float64(logits[code])
     return code
+
+
+@njit(cache=True, nogil=True)
+def _copy(into: Floats, source: Floats) -> None:
+    # A loop, because numba's own assignment of slices takes seconds to compile.
+    for j in range(source.shape[0]):
+        into[j] = source[j]
 
 
 @njit(cache=True, nogil=True)
 def run(
     embedding: Floats,
-    past_taps: Floats,
-    now_taps: Floats,
+    taps: Floats,
     out: Floats,
     head: Floats,
     head_bias: Floats,
@@ -128,49 +134,54 @@ def run(
 ) -> None:
     """Draw `codes` (T,), and leave in `history` the layers' past after them.
 
-    embedding (levels, R); past_taps (layers, (kernel − 1)·R, 2R) and now_taps (layers, R, 2R); out (layers, R, R + S);
-    head (S, S) and last (S, levels) with biases; offsets (T, layers, 2R): biases and conditioning; history (Σ past, R):
+    embedding (levels, R); taps (layers, kernel·R, 2R), oldest first; out (layers, R, R + S); head (S, S) and
+    last (S, levels) with biases; offsets (T, layers, 2R): biases and conditioning; history (Σ past, R):
     layer after layer, oldest sample first; previous: the code before the first; uniforms (T,); coldness 1/temperature.
     """
     samples, layers, width = offsets.shape
     residual, skip = embedding.shape[1], head.shape[0]
-    taps = past_taps.shape[1] // residual
+    older = taps.shape[1] // residual - 1
     x = np.zeros(residual + skip, np.float32)
+    heard = np.empty(taps.shape[1], np.float32)
     z = np.empty(residual, np.float32)
     h = np.empty(width, np.float32)
     hidden = np.empty(skip, np.float32)
     logits = np.empty(last.shape[1], np.float32)
     for t in range(samples):
-        x[:residual] = embedding[previous]
-        x[residual:] = _ZERO
+        _copy(x, embedding[previous])
+        for j in range(skip):
+            x[residual + j] = _ZERO
         start = 0
         for layer in range(layers):
-            past = taps * dilations[layer]
-            h[:] = offsets[t, layer]
-            for tap in range(taps):
-                row = start + (t + tap * dilations[layer]) % past
-                add_product(h, history[row], past_taps[layer, tap * residual : (tap + 1) * residual])
-            add_product(h, x[:residual], now_taps[layer])
+            past = older * dilations[layer]
+            for tap in range(older):
+                _copy(heard[tap * residual :], history[start + (t + tap * dilations[layer]) % past])
+            _copy(heard[older * residual :], x[:residual])
+            _copy(history[start + t % past], x[:residual])
+            _copy(h, offsets[t, layer])
+            add_product(h, heard, taps[layer])
             gate(h, z)
-            history[start + t % past] = x[:residual]
             add_product(x, z, out[layer])
             start += past
         for j in range(skip):
             x[residual + j] = max(x[residual + j], _ZERO)
-        hidden[:] = head_bias
-        add_product(hidden, x[residual:], head)
-        for j in range(skip):
-            hidden[j] = max(hidden[j], _ZERO)
-        logits[:] = last_bias
-        add_product(logits, hidden, last)
+        entering, leaving, matrix = x[residual:], hidden, head
+        _copy(hidden, head_bias)
+        _copy(logits, last_bias)
+        for stage in range(2):  # one call site: the compiler writes the product out at each
+            add_product(leaving, entering, matrix)
+            if stage == 0:
+                for j in range(skip):
+                    hidden[j] = max(hidden[j], _ZERO)
+                entering, leaving, matrix = hidden, logits, last
         previous = draw(logits, coldness, uniforms[t])
         codes[t] = previous
     start = 0
     for layer in range(layers):  # the rings' oldest sample comes first again
-        past = taps * dilations[layer]
+        past = older * dilations[layer]
         turn = samples % past
         if turn:
             kept = history[start : start + past].copy()
-            history[start : start + past - turn] = kept[turn:]
-            history[start + past - turn : start + past] = kept[:turn]
+            for row in range(past):
+                _copy(history[start + row], kept[(row + turn) % past])
         start += past

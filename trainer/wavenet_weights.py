@@ -33,14 +33,13 @@ class Memory:
 class Weights:
     """A network's weights as generation reads them; y = x · w everywhere.
 
-    embedding (levels, R), past_taps (layers, (kernel − 1)·R, 2R) oldest tap first, now_taps (layers, R, 2R),
+    embedding (levels, R), taps (layers, kernel · R, 2R) oldest first,
     out (layers, R, R + S) to [next layer | skips], head (S, S), last (S, levels), bias (layers · 2R),
     condition (channels, layers · 2R), voice (voices, layers · 2R).
     """
 
     embedding: Tensor
-    past_taps: Tensor
-    now_taps: Tensor
+    taps: Tensor
     out: Tensor
     head: Tensor
     head_bias: Tensor
@@ -57,7 +56,7 @@ class Weights:
             added = added + (voice @ self.voice)[:, None]
         if self.condition is not None and condition is not None:
             added = added + condition.transpose(1, 2) @ self.condition
-        layers = self.now_taps.shape[0]
+        layers = self.taps.shape[0]
         return added.expand(-1, samples, -1).reshape(added.shape[0], samples, layers, -1)
 
 
@@ -90,8 +89,7 @@ def weights_of(network: WaveNet) -> Weights:
     voice = [layer.voice.weight.T for layer in layers if layer.voice is not None]
     return Weights(
         network.embedding.weight.detach().clone(),
-        taps[:, :-1].flatten(1, 2).contiguous(),
-        taps[:, -1].contiguous(),
+        taps.flatten(1, 2).contiguous(),
         out.contiguous(),
         network.head.weight[..., 0].T.contiguous(),
         _bias(network.head),
