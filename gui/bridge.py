@@ -300,6 +300,13 @@ class Bridge(QObject):
         """Look for sound cards and MIDI ports; `devices_changed` tells, also when one comes or goes later."""
         self._wish(self._work.look_for_devices, "source")
 
+    def hear_osc(self, port: int | None, *, network: bool = False) -> None:
+        """Let other programs turn what the player can, on this UDP port of 127.0.0.1 or of every address; None: not."""
+        if port is None:
+            self._wish(self._work.close_osc, "settings")
+        else:
+            self._wish(lambda: self._work.open_osc(self._thread.post, port, network=network), "settings")
+
     def in_background(
         self, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[str], None] | None = None
     ) -> None:
@@ -412,6 +419,7 @@ class Bridge(QObject):
                 position=seen.position,
                 muted=seen.muted,
                 recording=seen.recording,
+                osc_port=seen.osc_port,
                 learning=seen.learning,
                 busy=self._state.busy if seen.done < self._busy_until else "",
             )

@@ -17,7 +17,7 @@ from realtime.messages import Running, StreamSettings
 from realtime.presets.setlist import Setlist
 
 Power = Literal["off", "opening", "on", "waiting"]
-Place = Literal["play", "source", "chain", "convert", "train", "setlist", "everywhere"]
+Place = Literal["play", "source", "chain", "convert", "train", "setlist", "settings", "everywhere"]
 Severity = Literal["info", "warning", "error"]
 
 
@@ -43,8 +43,8 @@ class LiveState:
     settings: what is wanted, also while the power is off. power: "waiting" means that the stream was lost and is being
     opened again. running: what was opened; None while the power is off or opening. targets: the names that the model
     has, in the order of its package. preset: its name, "" for none. position: the place in the setlist from 1, 0
-    before the first. recording: the file being written. learning: the control that waits for a MIDI controller. busy:
-    "" or words such as "Opening…".
+    before the first. recording: the file being written. learning: the control that waits for a MIDI controller.
+    osc_port: where OSC is heard, 0 for nowhere. busy: "" or words such as "Opening…".
     """
 
     settings: StreamSettings
@@ -57,6 +57,7 @@ class LiveState:
     muted: bool = False
     recording: Path | None = None
     learning: str | None = None
+    osc_port: int = 0
     busy: str = ""
 
     @property

@@ -1,4 +1,4 @@
-"""What is restored at start: the whole stream, preset, setlist, takes folder, as they were left.
+"""What is restored at start: the whole stream, preset, setlist, takes folder, OSC, as they were left.
 
     memory ──▶ remembered_settings ──▶ Bridge          at start
     Bridge ── state_changed ──▶ Remembering ──▶ memory  a moment after a change
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SETTINGS, PRESET, POSITION, SETLIST = "live.settings", "live.preset", "live.position", "live.setlist"
 POWER, START_ON, TAKES = "live.power", "start.power", "takes.folder"
+OSC, OSC_PORT, OSC_NETWORK = "osc.on", "osc.port", "osc.network"
 WRITE_MS: Final = 400
 
 
@@ -88,12 +89,24 @@ class Remembering(QObject):
 
 
 def restore(bridge: Bridge, memory: Memory) -> None:
-    """Preset, setlist and takes folder as they were; the setlist is read in the background."""
+    """Preset, setlist, takes folder and OSC as they were; the setlist is read in the background."""
     bridge.takes_folder = memory.get(TAKES, bridge.takes_folder)
     setlist, position = memory.get(SETLIST, ""), memory.get(POSITION, 0)
     bridge.resume(memory.get(PRESET, ""))
+    if memory.get(OSC, False):
+        hear_osc(bridge, memory)
     if setlist:
         from realtime.presets.library import resolve_setlist
 
         named: str | Path = Path(setlist) if setlist.endswith(".toml") else setlist
         bridge.in_background(lambda: resolve_setlist(named), lambda found: bridge.set_setlist(found, position))
+
+
+def hear_osc(bridge: Bridge, memory: Memory) -> None:
+    """Let other programs in, or no more, as is remembered."""
+    if memory.get(OSC, False):
+        from realtime.remote.osc import DEFAULT_PORT  # late: few ask for it, and starting is quick
+
+        bridge.hear_osc(memory.get(OSC_PORT, DEFAULT_PORT), network=memory.get(OSC_NETWORK, False))
+    else:
+        bridge.hear_osc(None)

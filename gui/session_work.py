@@ -25,6 +25,7 @@ from realtime.presets.preset import Preset
 from realtime.presets.setlist import Setlist
 
 if TYPE_CHECKING:
+    from gui.osc_door import OscDoor
     from realtime.device_watch import DeviceWatch
 
 
@@ -42,6 +43,7 @@ class Seen:
     muted: bool = False
     recording: Path | None = None
     learning: str | None = None
+    osc_port: int = 0
     applied: int = 0
     done: int = 0
 
@@ -66,6 +68,7 @@ class SessionWork:
         self._targets_of = ""
         self._only_file = False  # the stream is open for the sake of a file that plays
         self._watch: DeviceWatch | None = None
+        self._osc: OscDoor | None = None
         self._recording: Path | None = None
         self._midi_before: MidiSettings | None = wanted.midi  # the MIDI that a file took the place of
         self._tell = tell
@@ -103,6 +106,8 @@ class SessionWork:
                 self._seen = None
             for event in events:
                 self._take(event)
+        if self._osc is not None:
+            self._osc.serve()
         if self._watch is not None and (found := self._watch.poll()) is not None:
             self._tell(found)
         self.report()
@@ -120,8 +125,8 @@ class SessionWork:
     def _look(self) -> Seen:
         if not self.on:
             return Seen(
-                settings=self.wanted, targets=self._off_targets(), preset=self.preset, setlist=self.setlist,
-                position=self.position, applied=self.applied, done=self.done,
+                settings=self.wanted, targets=self.targets(), preset=self.preset, setlist=self.setlist,
+                position=self.position, osc_port=self._osc_port, applied=self.applied, done=self.done,
             )  # fmt: skip
         state = self.session.state()
         settings = self.session.settings
@@ -129,11 +134,12 @@ class SessionWork:
         return Seen(
             settings=settings, power="waiting" if self.session.waiting else "on", running=self.session.running,
             targets=state.targets, preset=state.preset, setlist=self.setlist, position=state.position,
-            muted=state.muted, recording=state.recording, learning=self.session.learning, applied=self.applied,
-            done=self.done,
+            muted=state.muted, recording=state.recording, learning=self.session.learning,
+            osc_port=self._osc_port, applied=self.applied, done=self.done,
         )  # fmt: skip
 
-    def _off_targets(self) -> tuple[str, ...]:
+    def targets(self) -> tuple[str, ...]:
+        """The names of the targets of the model that is wanted while the power is off."""
         model = self.wanted.model
         if model != self._targets_of:
             from realtime.package import resolve
@@ -148,6 +154,8 @@ class SessionWork:
     def _take(self, event: Event) -> None:
         if event.kind == "file" and self._only_file:
             self.off()
+        if self._osc is not None and event.sentence:
+            self._osc.tell(event.sentence)
         self._tell(event)
 
     # power and stream
@@ -243,7 +251,7 @@ class SessionWork:
         if self.on:
             path = self.session.save_preset(name)
         else:
-            path = write_preset(Preset.of(name, self.wanted, self._off_targets()))
+            path = write_preset(Preset.of(name, self.wanted, self.targets()))
             self.preset = name
         self.say(f"Kept as the preset {path.stem}.", "everywhere", "info")
 
@@ -258,7 +266,7 @@ class SessionWork:
 
     def mute(self, muted: bool) -> None:
         """Silence the output, or let it sound."""
-        self._need_power("mute")
+        self.need_power("mute")
         self._only_file = self._only_file and muted  # whoever unmutes wants to play on when the file has ended
         self.session.mute(muted)
 
@@ -275,7 +283,7 @@ class SessionWork:
 
     def record(self, sides: Any) -> None:
         """Begin a take."""
-        self._need_power("record")
+        self.need_power("record")
         self.session.record(self._next_take(), sides)
 
     def _next_take(self) -> Path:
@@ -316,7 +324,7 @@ class SessionWork:
 
     def measure(self, events: int) -> None:
         """Begin to measure the latency through a loop outside."""
-        self._need_power("measure the latency")
+        self.need_power("measure the latency")
         self.session.host.measure(events)
 
     def look_for_devices(self) -> None:
@@ -333,6 +341,26 @@ class SessionWork:
         self.session.close()  # an engine whose stream could not be opened still waits for the next try
         if self._watch is not None:
             self._watch.close()
+        self.close_osc()
+
+    # OSC
+
+    @property
+    def _osc_port(self) -> int:
+        return 0 if self._osc is None else self._osc.port
+
+    def open_osc(self, post: Callable[[Callable[[], None]], None], port: int, *, network: bool) -> None:
+        """Hear OSC on this port, in place of the one before; post: has something done on this thread."""
+        from gui.osc_door import OscDoor  # late: few who play ask for it
+
+        self.close_osc()
+        self._osc = OscDoor(self, post, port=port, network=network)
+
+    def close_osc(self) -> None:
+        """Hear no more OSC."""
+        if self._osc is not None:
+            self._osc.close()
+            self._osc = None
 
     # MIDI
 
@@ -354,7 +382,7 @@ class SessionWork:
     def learn(self, control: str | None) -> None:
         """Bind a control to the next controller that moves."""
         if control is not None:
-            self._need_power("learn MIDI")
+            self.need_power("learn MIDI")
         if self.on:
             self.session.learn(control)
 
@@ -390,7 +418,8 @@ class SessionWork:
             sides: dict[str, Any] = {side: tuple(specs)}
             self.wanted = replace(self.wanted, **sides)
 
-    def _need_power(self, what: str) -> None:
+    def need_power(self, what: str) -> None:
+        """EngineError when the power is off."""
         if not self.on:
             raise EngineError(f"To {what}, turn the power on first.")
 

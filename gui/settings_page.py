@@ -1,4 +1,4 @@
-"""How the app looks and starts: theme, text size, folder of takes, power at start, the guide, what is remembered.
+"""How the app looks and starts, where takes go, who may turn it from afar, and what is remembered.
 
 Every setting acts at once and is remembered. GUI thread.
 """
@@ -26,7 +26,8 @@ from PyQt6.QtWidgets import (
 
 from gui import theme
 from gui.faults import log_file
-from gui.remembered import START_ON, TAKES
+from gui.remembered import START_ON, TAKES, hear_osc
+from gui.remote_settings import RemoteSettings
 from gui.shortcuts import keys_of
 from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.toggle import Toggle
@@ -106,6 +107,8 @@ class SettingsPage(QWidget):
         column.addWidget(_card("Look", _labelled("Theme", self.look), _labelled("Text size", self.text_size)))
         column.addWidget(_card("Start", self.start_on, _line(guide, keys)))
         column.addWidget(_card("Takes", self.folder, _line(change, show)))
+        self.remote = RemoteSettings(bridge, memory)
+        column.addWidget(_card("Remote control", self.remote))
         column.addWidget(_card("About", about, _line(log)))
         column.addStretch(1)
         inside.setMaximumWidth(theme.px(200))
@@ -140,6 +143,8 @@ class SettingsPage(QWidget):
         self._bridge.takes_folder = Path(folder)
         self._memory.set(TAKES, folder)
         self.folder.setText(folder)
+        if self._bridge.state.osc_port:
+            hear_osc(self._bridge, self._memory)  # what is recorded from afar goes there too
 
 
 def open_folder(folder: Path) -> None:

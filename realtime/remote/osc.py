@@ -224,8 +224,8 @@ def _listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise DeviceError(
-            f"OSC cannot listen on {host} port {port} ({error.strerror}): choose another with --osc-port, or end the "
-            "program that has it."
+            f"OSC cannot listen on {host} port {port} ({error.strerror}): choose another port, or end the program "
+            "that has it."
         ) from None
     listening.setblocking(False)
     return listening
