@@ -25,8 +25,9 @@ from torch.nn import functional
 from trainer import losses
 from trainer.commands.train import load_settings
 from trainer.material import write_material
-from trainer.models.cyclegan import DIRECTIONS, SIDES, CycleGAN, Side
+from trainer.models.cyclegan import CycleGAN
 from trainer.resnet import FrameNorm
+from trainer.two_domains import DIRECTIONS, SIDES, Side
 
 
 class Plain:

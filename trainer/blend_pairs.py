@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from realtime.controls import Controls, target_weights
-from realtime.convert import convert
 from realtime.errors import ConfigError, DataError
 from realtime.package import Package
 from trainer.data import Recording, Recordings, read_recording
@@ -27,10 +25,7 @@ from trainer.prepare_work import write_json
 from trainer.recording_checks import FloatArray
 from trainer.recording_files import write_sound
 from trainer.recordings import INDEX_FORMAT, Refusal
-
-PEAK = 10 ** (-1 / 20)
-SILENT = 1e-3  # peak below which a conversion has nothing to teach
-MOST_FAULTS = 0.05  # share of steps in which the model failed and the input was heard instead
+from trainer.teacher import MOST_FAULTS, PEAK, SILENT, played_by, steps_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +38,7 @@ class Maker:
 
     def __call__(self, signal: FloatArray, sample_rate: int) -> tuple[FloatArray, int]:
         """signal (samples,) on this instrument, aligned, and the steps in which the model failed."""
-        names = [target.name for target in self.package.manifest.targets]
-        weights = target_weights(self.target, names) if self.target is not None else None
-        controls = Controls().with_changes(target=weights, octave="off")
-        made = convert(signal, sample_rate, self.package, controls)
-        return made.signal, made.faults
+        return played_by(self.package, self.target, signal, sample_rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +110,7 @@ def _pair(row: Recording, maker: Maker, sample_rate: int) -> tuple[dict[str, Flo
     made, faults = maker(real, sample_rate)
     if float(np.abs(made).max()) < SILENT:
         return {}, f"came out of {maker.package.name} silent: train that model longer, or leave the recording out"
-    steps = max(
-        1, round(real.size / maker.package.manifest.step_samples * maker.package.manifest.sample_rate / sample_rate)
-    )
+    steps = steps_in(maker.package, real.size, sample_rate)
     if faults > MOST_FAULTS * steps:
         return {}, f"made {maker.package.name} fail in {faults} of {steps} steps: check that package"
     gain = np.float32(min(1.0, *(PEAK / max(float(np.abs(signal).max()), 1e-9) for signal in (real, made))))

@@ -14,6 +14,7 @@ COMMANDS: tuple[str, ...] = (
     "prepare",
     "prepare_sets",
     "prepare_blend",
+    "prepare_taught",
     "train",
     "lr_find",
     "phase",

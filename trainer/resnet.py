@@ -5,7 +5,8 @@
 `downs` 3 and `blocks` 9 are the ResNet generator of Johnson et al. 2016 as CycleGAN (Zhu et al. 2017) and the
 dissertation use it; `downs` 6 is the strided autoencoder of "Instrumental Music Translation". A strided layer has
 kernel 4 where the size that it halves is even and 3 where it is odd, each axis by itself, so that its transposed twin
-gives back the size exactly: n ─4─▶ n/2 ─4─▶ n and n ─3─▶ (n + 1)/2 ─3─▶ n.
+gives back the size exactly: n ─4─▶ n/2 ─4─▶ n and n ─3─▶ (n + 1)/2 ─3─▶ n. TimbreTron (Huang et al. 2019) grows by
+nearest neighbour and a convolution of kernel 3 instead, which leaves no checkerboard; it is cut to the size by parity.
 
 Changed against the papers: normalisation is over the channels and bins of one frame. Instance normalisation, theirs,
 takes its statistics over all of time: a frame would change with what is played later, and live would differ from
@@ -24,9 +25,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from trainer.recompute import in_stretches
+
 Size = tuple[int, int]  # frames, bins
 QUIET = -1.5  # tanh of it is −0.9: log_unit of a very soft sound
 OutputKind = Literal["direct", "change"]
+UpKind = Literal["transposed", "nearest"]
 
 
 class FrameNorm(nn.Module):
@@ -62,6 +66,23 @@ class _Residual(nn.Module):
         return x + self.change(x)  # type: ignore[no-any-return]
 
 
+class _Grow(nn.Module):
+    """Twice the size by nearest neighbour, a convolution of kernel 3, and one less of what was odd."""
+
+    def __init__(self, inside: int, outside: int, size: Size, *, bias: bool) -> None:
+        super().__init__()
+        self.odd = (size[0] % 2, size[1] % 2)
+        self.convolution = nn.Conv2d(inside, outside, 3, 1, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        grown = functional.interpolate(x, scale_factor=2.0, mode="nearest")
+        frames, bins = (
+            size - odd for size, odd in zip((2 * x.shape[2], 2 * x.shape[3]), self.odd, strict=True)
+        )  # twice, known without running: a traced graph keeps them as numbers
+        made: Tensor = self.convolution(grown[:, :, :frames, :bins])
+        return made
+
+
 class ResNetGenerator(nn.Module):
     """(batch, 1, bins, frames) → the same shape, in [−1, 1].
 
@@ -79,6 +100,7 @@ class ResNetGenerator(nn.Module):
         blocks: int = 9,
         widest: int = 8,
         output: OutputKind = "direct",
+        up: UpKind = "transposed",
     ) -> None:
         super().__init__()
         self.output = output
@@ -95,8 +117,11 @@ class ResNetGenerator(nn.Module):
         layers += [_Residual(widths[-1]) for _ in range(blocks)]
         for layer in reversed(range(downs)):
             last = layer == 0
-            shape = _kernel(sizes[layer])
-            layers += [nn.ConvTranspose2d(widths[layer + 1], widths[layer], shape, 2, 1, bias=last)]
+            if up == "nearest":
+                layers += [_Grow(widths[layer + 1], widths[layer], sizes[layer], bias=last)]
+            else:
+                shape = _kernel(sizes[layer])
+                layers += [nn.ConvTranspose2d(widths[layer + 1], widths[layer], shape, 2, 1, bias=last)]
             layers += [] if last else [FrameNorm(widths[layer]), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers)
         for module in self.modules():
@@ -104,18 +129,22 @@ class ResNetGenerator(nn.Module):
                 nn.init.normal_(module.weight, 0.0, 0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        if output == "direct" and isinstance(module, nn.ConvTranspose2d):
+        if output == "direct" and downs:
             # A picture is mostly silence: beginning there saves the first hundred steps.
-            nn.init.constant_(cast("Tensor", module.bias), QUIET)
+            final = layers[-1].convolution if isinstance(layers[-1], _Grow) else layers[-1]
+            nn.init.constant_(cast("Tensor", final.bias), QUIET)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
         """What the other domain would sound like, in log_unit."""
         # Counted from silence, so that what convolutions pad with is silence too.
         heard = (x + 1.0).transpose(2, 3).contiguous(memory_format=torch.channels_last)
-        made = torch.tanh(self.layers(heard))
-        made = made.transpose(2, 3)
+        made = torch.tanh(in_stretches(self.layers, heard, _STRETCHES)).transpose(2, 3)
         return made if self.output == "direct" else (x + 2 * made).clamp(-1.0, 1.0)
+
+
+# What a stretch that is recomputed begins with: none of these changes its input in place.
+_STRETCHES = (nn.Conv2d, nn.ConvTranspose2d, _Residual, _Grow)
 
 
 def halved(size: Size) -> Size:

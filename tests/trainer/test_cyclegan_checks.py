@@ -14,12 +14,11 @@ from torch import Tensor, nn
 
 from realtime.errors import ConfigError
 from tests.trainer.test_cyclegan import make
-from trainer import cycle_checks
+from trainer import cycle_checks, cycle_game
 from trainer.config import RunConfig
 from trainer.cycle_checks import CHECKS, Game, findings, measure
 from trainer.export import load_recipe
 from trainer.loop import train
-from trainer.models import cyclegan
 from trainer.models.cyclegan import CycleGAN
 from trainer.monitor import read_metrics
 from trainer.resnet import ResNetGenerator
@@ -156,7 +155,7 @@ def test_the_training_tells_the_warning_and_measures_the_cycle_each_time(
         nn.init.zeros_(network.layers[-1].weight)  # type: ignore[arg-type]
         return network
 
-    monkeypatch.setattr(cyclegan, "ResNetGenerator", idle)
+    monkeypatch.setattr(cycle_game, "ResNetGenerator", idle)
     recipe = make(material, model={"output": "change"}, training={"learning_rate": 0.0})
     console = Console(file=io.StringIO(), width=200)
     run = RunConfig(recipe="cyclegan", out=tmp_path, steps=2, batch=2, validate_every=1, log_every=1, device="cpu")

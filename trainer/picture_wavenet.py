@@ -1,0 +1,55 @@
+"""A WaveNet that plays pictures: each frame of a spectrogram conditions the samples of its own block.
+
+    pictures (batch, 1, bins, frames) ─1×1─▶ ReLU ─1×1─▶ (batch, channels, frames) ─each `hop` times─▶ condition
+    codes of the same sound (batch, frames · hop) ─▶ `trainer.wavenet_stack` ─▶ logits
+
+The second half of TimbreTron (Huang et al. 2019), after van den Oord et al. 2016. It learns from real sound and its own
+picture, and later plays pictures that a generator made. Changed: what the frames say is worked out at their own rate and
+then repeated, as UMTN does, instead of upsampled by transposed convolutions: a frame is heard in its block alone, so that
+the look-ahead is the picture's own, and a layer of the WaveNet costs the same whatever the number of bins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from trainer import mu_law
+from trainer.config import setting
+from trainer.wavenet_stack import WaveNet, WaveNetShape, code_loss
+
+
+@dataclass(frozen=True, slots=True)
+class PictureWaveNetShape(WaveNetShape):
+    """`[wavenet]`: the stack and what leads the picture into it."""
+
+    condition: int = setting(64, "channels that a frame's bins are brought to", minimum=1)
+
+
+class PictureWaveNet(nn.Module):
+    """Codes and pictures to logits; `bins` and `hop` are the picture's."""
+
+    def __init__(self, shape: PictureWaveNetShape, bins: int, hop: int) -> None:
+        super().__init__()
+        self.hop = hop
+        width = shape.condition
+        self.frames = nn.Sequential(nn.Conv1d(bins, width, 1), nn.ReLU(), nn.Conv1d(width, width, 1))
+        self.wavenet = WaveNet(shape, condition=width)
+
+    def condition(self, pictures: Tensor) -> Tensor:
+        """Pictures (batch, 1, bins, frames) → (batch, channels, frames · hop), sample t hearing frame ⌊t / hop⌋."""
+        # From silence, so that a silent picture says nothing but the biases.
+        said: Tensor = self.frames(pictures[:, 0] + 1.0)
+        batch, channels, frames = said.shape
+        return said[..., None].expand(batch, channels, frames, self.hop).reshape(batch, channels, frames * self.hop)
+
+    def loss(self, signal: Tensor, pictures: Tensor, first: int) -> Tensor:
+        """Nats a sample of signal (batch, frames · hop) given its picture (batch, 1, bins, frames), from `first` on."""
+        codes = mu_law.encode(signal, self.wavenet.shape.levels)
+        return code_loss(self.wavenet(codes, self.condition(pictures)), codes, first)
+
+    def lead_in(self, samples: int) -> int:
+        """Samples at the start of an excerpt to leave out of its loss: the receptive field, at most a quarter."""
+        return min(self.wavenet.receptive_samples, samples // 4)
+
