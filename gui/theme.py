@@ -120,6 +120,7 @@ class _Look:
     family: str = FALLBACK_FAMILY
     follows: bool = False
     fonts: ClassVar[dict[tuple[FontRole, str, float], QFont]] = {}
+    colors: ClassVar[dict[tuple[str, str, float], QColor]] = {}
 
 
 notifier = Notifier()
@@ -183,9 +184,12 @@ def font(role: FontRole = "body") -> QFont:
 
 def color(name: str, alpha: float = 1.0) -> QColor:
     """The current theme's colour of a token, optionally seen through."""
-    chosen = QColor(getattr(_Look.theme, name))
-    chosen.setAlphaF(alpha)
-    return chosen
+    key = (_Look.theme.name, name, alpha)
+    kept = _Look.colors.get(key)
+    if kept is None:  # meters ask hundreds of times a second
+        kept = _Look.colors[key] = QColor(getattr(_Look.theme, name))
+        kept.setAlphaF(alpha)
+    return QColor(kept)
 
 
 def set_role(widget: QWidget, role: str) -> None:

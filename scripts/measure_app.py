@@ -72,7 +72,7 @@ def main(seconds: float = 300.0, period: int = 128) -> int:
 def start_s(desk: Desk, memory: Path) -> float:
     """From the command to an app that answers and shows its panel."""
     began = time.monotonic()
-    desk.open_app(memory)
+    desk.open_app(memory, watch_stalls=False)
     desk.until(lambda: desk.ask(where="Choose a model"), "the Play panel")
     took = time.monotonic() - began
     assert desk.app is not None
@@ -83,7 +83,7 @@ def start_s(desk: Desk, memory: Path) -> float:
 
 def play(desk: Desk, seconds: float, memory: Path, watch: HaltWatch) -> dict[str, dict[str, float]]:
     """Play: a fifth of the time left alone, then being clicked."""
-    desk.open_app(memory)
+    desk.open_app(memory, watch_stalls=False)
     desk.key("ctrl+2")
     for name in ("Input device", "Output device"):
         desk.choose(name, "stagebox")

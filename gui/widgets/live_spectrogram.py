@@ -18,7 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PyQt6 import sip
 from PyQt6.QtCore import QEvent, QPoint, QRect, QSize, Qt
-from PyQt6.QtGui import QFocusEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
+from PyQt6.QtGui import (
+    QFocusEvent,
+    QFontMetrics,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+)
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from gui import theme
@@ -45,6 +55,7 @@ class LiveSpectrogram(QWidget):
         self._next = 0  # the column of the ring that is written next, the oldest
         self._newest = np.zeros((2, 0), dtype=np.uint8)
         self._axis: QPixmap | None = None
+        self._chips: list[QPixmap] = []
         self._under: QPoint | None = None
         self.setAccessibleName("Spectrogram of input and output")
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -179,25 +190,24 @@ class LiveSpectrogram(QWidget):
         for part, _ in octave_marks()[1:-1]:
             y = round(place.bottom() - part * place.height())
             painter.drawLine(place.left(), y, place.right(), y)
-        painter.setFont(theme.font("small"))
-        name, token = _LANES[lane]
-        self._paint_chip(painter, QPoint(place.left() + theme.px(1), place.top() + theme.px(1)), name, token)
+        chip = self._chip(lane, ratio)
+        painter.drawPixmap(place.left() + theme.px(1), place.top() + theme.px(1), chip)
         if self._under is not None and place.contains(self._under):
             part = (place.bottom() + 0.5 - self._under.y()) / place.height()
             painter.setPen(QPen(theme.color("text", 0.6), 1))
             painter.drawLine(place.left(), self._under.y(), place.right(), self._under.y())
             words = spelt(hz_at(part))
+            painter.setFont(theme.font("small"))
             room = painter.fontMetrics().horizontalAdvance(words) + theme.px(3)
             y = min(max(self._under.y() - theme.px(6), place.top()), place.bottom() - theme.px(5))
-            self._paint_chip(painter, QPoint(place.right() - room, y), words, "text")
+            _paint_chip(painter, QPoint(place.right() - room, y), words, "text")
         painter.setClipping(False)
 
-    def _paint_chip(self, painter: QPainter, at: QPoint, words: str, token: str) -> None:
-        size = painter.fontMetrics().size(0, words)
-        box = QRect(at, QSize(size.width() + theme.px(2), theme.px(4.5)))
-        painter.fillRect(box, theme.color("background", 0.85))
-        painter.setPen(theme.color(token))
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, words)
+    def _chip(self, lane: int, ratio: float) -> QPixmap:
+        """The lane's name, drawn once: writing costs more than all the rest of a picture."""
+        if not self._chips or self._chips[0].devicePixelRatio() != ratio:
+            self._chips = [_drawn_chip(name, token, ratio) for name, token in _LANES]
+        return self._chips[lane]
 
     def _drawn_axis(self, ratio: float) -> QPixmap:
         picture = QPixmap(round(self._lane(0).left() * ratio), max(1, round(self.height() * ratio)))
@@ -223,7 +233,7 @@ class LiveSpectrogram(QWidget):
         self._dress()
 
     def _dress(self) -> None:
-        self._axis = None
+        self._axis, self._chips = None, []
         self._make_ring()
         self.update()
 
@@ -260,3 +270,24 @@ class LiveSpectrogram(QWidget):
 def _shades(token: str) -> NDArray[np.uint32]:
     now = theme.current()
     return shades(now.name, now.background, getattr(now, token))
+
+
+def _drawn_chip(words: str, token: str, ratio: float) -> QPixmap:
+    size = QSize(QFontMetrics(theme.font("small")).horizontalAdvance(words) + theme.px(2), theme.px(4.5))
+    picture = QPixmap(round(size.width() * ratio), round(size.height() * ratio))
+    picture.setDevicePixelRatio(ratio)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    painter.setFont(theme.font("small"))
+    _paint_chip(painter, QPoint(), words, token)
+    painter.end()
+    return picture
+
+
+def _paint_chip(painter: QPainter, at: QPoint, words: str, token: str) -> None:
+    """Words on a darkened ground, in the painter's font."""
+    size = painter.fontMetrics().size(0, words)
+    box = QRect(at, QSize(size.width() + theme.px(2), theme.px(4.5)))
+    painter.fillRect(box, theme.color("background", 0.85))
+    painter.setPen(theme.color(token))
+    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, words)

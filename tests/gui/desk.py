@@ -75,9 +75,9 @@ class Desk:
         """What a script complained of."""
         return (self.folder / f"{script}.log").read_text(errors="replace")
 
-    def open_app(self, memory: Path) -> None:
-        """The app, and wait until it answers."""
-        self.app = self.start("driven_app.py", "--memory", memory, "--watch-stalls")
+    def open_app(self, memory: Path, *, watch_stalls: bool = True) -> None:
+        """The app, and wait until it answers; watching costs a sixth of its time."""
+        self.app = self.start("driven_app.py", "--memory", memory, *["--watch-stalls"] * watch_stalls)
         self.until(lambda: self.ask(state=True)["active"], "a window that has the keyboard")
 
     def ask(self, **question: Any) -> Any:
