@@ -29,6 +29,8 @@ LIVE_FACTOR = 1.6
 CALLBACK_SHARE = 0.7
 _ROUNDS, _ROUND_STEPS, _ROUND_S, _PAUSE_S = 8, 250, 0.25, 0.005
 _SETTLING_STEPS = 20
+_SLOW_S = 1.0
+"""Settling that takes longer than this and than its sound is that of a model to be refused: no more of it."""
 
 
 def warm_up(chain: Stepper, *, beside_sound: bool = False) -> Times:
@@ -43,10 +45,17 @@ def warm_up(chain: Stepper, *, beside_sound: bool = False) -> Times:
     sound = np.random.default_rng(0).standard_normal(step).astype(np.float32) * np.float32(0.01)
     sound += 0.2 * np.sin(2 * np.pi * 440 / chain.sample_rate * np.arange(step)).astype(np.float32)
     out = np.zeros(step, np.float32)
-    for _ in range(_SETTLING_STEPS):
+    began = time.perf_counter()
+    for done in range(1, _SETTLING_STEPS + 1):
         chain.process(sound, out)
+        if time.perf_counter() - began > max(_SLOW_S, done * step / chain.sample_rate):
+            break
     with contextlib.nullcontext() if beside_sound else real_time():
-        rounds = [_time_round(chain, sound, out) for _ in range(_ROUNDS)]
+        rounds = [_time_round(chain, sound, out)]
+        # A model of seconds a step is slow beyond doubt, and would be timed for a minute.
+        slow_s = max(_ROUND_S, 2 * step / chain.sample_rate)
+        while len(rounds) < _ROUNDS and rounds[0].p50_us * 1e-6 < slow_s:
+            rounds.append(_time_round(chain, sound, out))
     chain.reset()
     return min(rounds, key=lambda times: times.p999_us)
 
@@ -89,8 +98,9 @@ def choose_place(
     load = warm.p50_us * 1e-6 / step_s
     if load > 1.0:
         raise EngineError(
-            f"The model needs {load:.1f} times the real time on this machine, so it cannot play live: choose a smaller "
-            "model, or convert files with it."
+            f"The model needs {load:.1f} times the real time on this machine ({warm.p50_us * 1e-3:.1f} ms for each "
+            f"{step_s * 1e3:.1f} ms of sound), so it cannot play live: convert files with it (`retimbre convert`), or "
+            "train a small live model on what it plays (`retimbre prepare taught`)."
         )
     need_s = warm.p999_us * 1e-6 * math.ceil(block_s / step_s - 1e-9) * LIVE_FACTOR
     told = f"it needs up to {need_s * 1e3:.2f} ms of each block of {block_s * 1e3:.2f} ms"

@@ -33,7 +33,7 @@ from torch.nn import functional
 
 ConfusionKind = Literal["even", "reverse"]
 CHANNELS = 64
-_PROBE_STEPS, _PROBE_RATE = 150, 3e-3
+_PROBE_STEPS, _PROBE_RATE = 100, 5e-3
 
 FAR_ABOVE_CHANCE = 2.0  # a loss of so many times ln(domains) is worse than any honest guess
 WELL_NAMED = 0.8  # part of the way from chance to certainty
