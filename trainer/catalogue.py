@@ -25,6 +25,7 @@ from trainer import distributed
 from trainer.config import RunConfig, from_table, read_run_file, recipe_config, setting, to_table
 from trainer.material import write_material
 from trainer.recipe import Recipe, find
+from trainer.step import training_step
 
 RUNS = Path(__file__).resolve().parent / "runs"
 _PLACES = (0.5, 0.1, 0.9, 0.3, 0.7)  # parts of a run at which its speed is measured, those that differ most first
@@ -118,8 +119,7 @@ def _one_step(recipe: Recipe, step: int) -> float:
     made = time.perf_counter() - began
     batch = {name: tensor.to(recipe.device) for name, tensor in batch.items()}
     began = time.perf_counter()
-    with torch.autocast(recipe.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
-        losses = recipe.training_step(batch, step)
+    losses = training_step(recipe, [batch], step)
     for loss in losses.values():
         loss.item()  # a GPU answers when it is done
     learnt = time.perf_counter() - began

@@ -52,7 +52,9 @@ class RunConfig:
     log_every: int = setting(20, "steps whose losses are averaged into one point of the training curve", minimum=1)
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "auto: the GPU when torch can use one, else the CPU")
     threads: int = setting(0, "CPU threads of torch; 0 leaves torch's choice", minimum=0)
-    precision: Literal["float32", "bfloat16"] = setting("float32", "bfloat16: mixed precision, for GPUs")
+    precision: Literal["float32", "bfloat16"] = setting("float32", "bfloat16: mixed precision, weights stay float32")
+    accumulate: int = setting(1, "parts in which a batch is computed, for less memory; equal to the whole", minimum=1)
+    gradient_checkpointing: bool = setting(False, "compute inner values again backwards: less memory, more time")
     prefetch: int = setting(1, "batches prepared ahead in a background thread; 0: none", minimum=0, maximum=64)
     ema: float = setting(
         0.0, "decay of the averaged weights used to validate and export; 0: none", minimum=0, maximum=1
@@ -67,8 +69,11 @@ class RunConfig:
 # A resumed run may differ in these and still be the same run: they say where and how long, not what is learnt.
 FREE_ON_RESUME = frozenset(
     "run." + name
-    for name in ("out", "steps", "validate_every", "checkpoint_every", "log_every", "device", "threads", "prefetch")
-)
+    for name in (
+        "out", "steps", "validate_every", "checkpoint_every", "log_every", "device", "threads", "prefetch",
+        "accumulate", "gradient_checkpointing",
+    )
+)  # fmt: skip
 
 
 class _Text(str):

@@ -10,13 +10,16 @@ so N processes equal one to float precision. With one process every function her
 
 After `pair_up()` two neighbours are one place of the batch, each with one side of a model (`trainer.placement`): then
 "processes" are those places, and gradients are averaged over the processes of the same side.
+
+Longer than 300 lines because every law of sharing a batch, layers that look at all of it among them, is read together.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +27,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from realtime.errors import ConfigError
+from trainer.recompute import is_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Pair:
 
 
 _pairs: list[Pair] = []  # one, or none
+_part: list[tuple[int, int]] = [(0, 1)]  # which of how many parts of the batch (`trainer.accumulation`)
 
 
 def start(device: torch.device) -> Processes:
@@ -132,6 +137,40 @@ def part(batch: int) -> range:
     return range(me.rank * size, (me.rank + 1) * size)
 
 
+def parts(batch: int, count: int) -> list[range]:
+    """The items of each of `count` parts of a batch (gradient accumulation) that this process computes.
+
+    A part is a run of the batch's items and shared like a batch, so that parts in turn are in the order of the items.
+    """
+    if batch % count:
+        raise ConfigError(f"run.batch is {batch}, which {count} parts cannot share equally: make it a multiple")
+    size = batch // count
+    if size % processes().count:
+        raise ConfigError(
+            f"run.batch is {batch}, of which run.accumulate makes {count} parts of {size}, which {processes().count} "
+            "processes cannot share equally: make it a multiple of both"
+        )
+    own = part(size)
+    return [range(first + own.start, first + own.stop) for first in range(0, batch, size)]
+
+
+@contextlib.contextmanager
+def part_of_batch(index: int, count: int) -> Iterator[None]:
+    """Inside, what is computed is part `index` of `count` of the batch: noise is drawn for the whole and cut."""
+    before = _part[0]
+    _part[0] = index, count
+    try:
+        yield
+    finally:
+        _part[0] = before
+
+
+def place_in_batch() -> Processes:
+    """Which of how many equal shares of the batch, in the order of its items, is computed now."""
+    me, (index, count) = processes(), _part[0]
+    return Processes(index * me.count + me.rank, me.count * count)
+
+
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by its mean over processes, in one message."""
     count = processes().count
@@ -157,6 +196,16 @@ def average_metrics(metrics: Mapping[str, Tensor]) -> dict[str, float]:
         dist.all_reduce(values, group=_group())
         values /= processes().count
     return dict(zip(names, values.tolist(), strict=True))
+
+
+def gathered(tensor: Tensor) -> Tensor:
+    """The tensors of all processes along the first axis, in rank order; no gradient passes."""
+    count = processes().count
+    if count == 1:
+        return tensor
+    parts = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for _ in range(count)]
+    dist.all_gather(parts, tensor.contiguous(), group=_group())
+    return torch.cat(parts)
 
 
 def any_process(flag: bool, device: torch.device) -> bool:
@@ -194,23 +243,27 @@ def normal(shape: Sequence[int], device: torch.device) -> Tensor:
 
 def _own_part(draw: object, shape: Sequence[int], device: torch.device) -> Tensor:
     # Every process has the same generator state (the loop seeds each step), so all draw the same whole and cut it.
-    me = processes()
+    me = place_in_batch()
     whole: Tensor = draw((shape[0] * me.count, *shape[1:]), device=device)  # type: ignore[operator]
     return whole[me.rank * shape[0] : (me.rank + 1) * shape[0]]
 
 
 class Dropout(nn.Module):
-    """Dropout whose mask does not depend on how many processes share the batch."""
+    """Dropout whose mask does not depend on how many processes share the batch.
 
-    def __init__(self, probability: float) -> None:
+    whole_channels: an item's channel is dropped with all its values (torch's Dropout2d).
+    """
+
+    def __init__(self, probability: float, *, whole_channels: bool = False) -> None:
         super().__init__()
-        self.probability = probability
+        self.probability, self.whole_channels = probability, whole_channels
 
     def forward(self, x: Tensor) -> Tensor:
         """Zero with `probability`, scale the rest so that the mean stays."""
         if not self.training or self.probability == 0.0:
             return x
-        keep = uniform(tuple(x.shape), x.device) >= self.probability
+        shape = (*x.shape[:2], *(1,) * (x.ndim - 2)) if self.whole_channels else tuple(x.shape)
+        keep = uniform(shape, x.device) >= self.probability
         return x * keep / (1.0 - self.probability)
 
 
@@ -237,21 +290,33 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (batch, channels, bins, frames) with the mean and variance over all but channels."""
-        count = processes().count
-        if not self.training or count == 1:
+        if not self.training:
             return super().forward(x)
-        sums = torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))])
+        count, again = processes().count, is_again()
+        if count == 1:
+            if not again:
+                return super().forward(x)
+            mean, variance = (None if s is None else s.clone() for s in (self.running_mean, self.running_var))
+            return nn.functional.batch_norm(x, mean, variance, self.weight, self.bias, training=True, eps=self.eps)
+        wide = x.float()  # a difference of squares: bfloat16 has not the digits
+        sums = torch.stack([wide.mean((0, 2, 3)), wide.square().mean((0, 2, 3))])
         mean, square = _Sum.apply(sums) / count  # type: ignore[no-untyped-call]
         variance = square - mean.square()
-        with torch.no_grad():
-            n = x.numel() / x.shape[1] * count
-            momentum = 0.1 if self.momentum is None else self.momentum
-            assert self.running_mean is not None
-            assert self.running_var is not None
-            self.running_mean.lerp_(mean, momentum)
-            self.running_var.lerp_(variance * n / (n - 1), momentum)
-            if self.num_batches_tracked is not None:
-                self.num_batches_tracked += 1
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        shifted: Tensor = x * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
-        return shifted
+        if not again:
+            self._count(mean, variance, x.numel() // x.shape[1] * count)
+        scale = torch.rsqrt(variance + self.eps)
+        shift = -mean * scale
+        if self.affine:
+            scale, shift = self.weight * scale, self.bias + self.weight * shift
+        shifted: Tensor = wide * scale[:, None, None] + shift[:, None, None]
+        return shifted.to(x.dtype)
+
+    @torch.no_grad()
+    def _count(self, mean: Tensor, variance: Tensor, n: int) -> None:
+        momentum = 0.1 if self.momentum is None else self.momentum
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(variance * n / (n - 1), momentum)
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1

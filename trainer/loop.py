@@ -30,11 +30,13 @@ from torch import Tensor
 
 from realtime.errors import ConfigError
 from trainer import distributed
+from trainer.accumulation import refuse_batch_statistics
 from trainer.checkpoint import State
 from trainer.config import RunConfig
 from trainer.monitor import Monitor
 from trainer.recipe import DivergedError, Recipe, find
 from trainer.run_state import StateFile
+from trainer.step import training_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def train(run: RunConfig, config: Any, console: Console | None = None) -> Outcom
     device = distributed.choose_device(run.device)
     me = distributed.start(device)
     try:
-        items = distributed.part(run.batch)
+        items = distributed.parts(run.batch, run.accumulate)
         told = StateFile(run.out, active=me.is_first)
         with told.told(run.recipe, run.steps, distributed.device_words(device)):
             torch.manual_seed(run.seed)
@@ -71,8 +73,9 @@ def train(run: RunConfig, config: Any, console: Console | None = None) -> Outcom
         distributed.stop()
 
 
-def _train(recipe: Recipe, items: range, me: distributed.Processes, console: Console, told: StateFile) -> Outcome:
+def _train(recipe: Recipe, items: list[range], me: distributed.Processes, console: Console, told: StateFile) -> Outcome:
     run = recipe.run
+    refuse_batch_statistics(recipe.networks(), run.accumulate)
     state = State(recipe)
     state.resume_or_begin(me)
     if state.step >= run.steps:
@@ -111,7 +114,7 @@ def _ended(state: State, told: StateFile, me: distributed.Processes, *, interrup
     return Outcome(state.step, interrupted, state.best, state.best_step, me.is_first)
 
 
-def _step(state: State, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def _step(state: State, batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     recipe, run = state.recipe, state.recipe.run
     torch.manual_seed(_seed(run.seed, state.step))
     factor = learning_rate_factor(run, state.step)
@@ -120,10 +123,9 @@ def _step(state: State, batch: dict[str, Tensor]) -> dict[str, Tensor]:
             group["lr"] = group["initial_lr"] * factor
     for network in recipe.networks().values():
         network.train()
-    with torch.autocast(recipe.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
-        losses = recipe.training_step(batch, state.step)
+    losses = training_step(recipe, batches, state.step)
     state.update_average()
-    return {name: loss.detach() for name, loss in losses.items()}
+    return losses
 
 
 def _log(state: State, losses: list[dict[str, Tensor]], monitor: Monitor | None) -> None:
@@ -186,11 +188,14 @@ def learning_rate_factor(run: RunConfig, step: int) -> float:
 
 
 class _Batches:
-    """Batches in order, prepared ahead by one background thread; with prefetch 0, when asked for."""
+    """Batches in order, prepared ahead by one background thread; with prefetch 0, when asked for.
 
-    def __init__(self, recipe: Recipe, items: range, start: int) -> None:
+    items: of each part of a batch.
+    """
+
+    def __init__(self, recipe: Recipe, items: list[range], start: int) -> None:
         self._recipe, self._items, self._next = recipe, items, start
-        self._ahead: dict[int, Future[dict[str, Tensor]]] = {}
+        self._ahead: dict[int, Future[list[dict[str, Tensor]]]] = {}
         self._thread = ThreadPoolExecutor(1, "batches") if recipe.run.prefetch else None
 
     def __enter__(self) -> Self:
@@ -200,17 +205,20 @@ class _Batches:
         if self._thread is not None:
             self._thread.shutdown(cancel_futures=True)
 
-    def take(self, step: int) -> dict[str, Tensor]:
-        """The batch of `step`, on the recipe's device; steps are asked for in order."""
+    def take(self, step: int) -> list[dict[str, Tensor]]:
+        """The parts of the batch of `step`, on the recipe's device; steps are asked for in order."""
         if self._thread is None:
-            batch = self._recipe.batch(step, self._items)
+            batches = self._made(step)
         else:
             last = min(step + self._recipe.run.prefetch, self._recipe.run.steps - 1)
             while self._next <= last:
-                self._ahead[self._next] = self._thread.submit(self._recipe.batch, self._next, self._items)
+                self._ahead[self._next] = self._thread.submit(self._made, self._next)
                 self._next += 1
-            batch = self._ahead.pop(step).result()
-        return {name: tensor.to(self._recipe.device) for name, tensor in batch.items()}
+            batches = self._ahead.pop(step).result()
+        return [{name: tensor.to(self._recipe.device) for name, tensor in batch.items()} for batch in batches]
+
+    def _made(self, step: int) -> list[dict[str, Tensor]]:
+        return [self._recipe.batch(step, items) for items in self._items]
 
 
 @contextlib.contextmanager

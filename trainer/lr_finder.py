@@ -27,8 +27,10 @@ import numpy.typing as npt
 import torch
 
 from realtime.errors import ConfigError
+from trainer import distributed
 from trainer.config import RunConfig, described_settings
 from trainer.recipe import DivergedError, Recipe, find
+from trainer.step import training_step
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -206,13 +208,12 @@ def draw(sweeps: list[Sweep]) -> Figure:
 
 def _step(recipe: Recipe, number: int) -> dict[str, float]:
     run = recipe.run
-    batch = {key: value.to(recipe.device) for key, value in recipe.batch(number, range(run.batch)).items()}
+    parts = [recipe.batch(number, items) for items in distributed.parts(run.batch, run.accumulate)]
+    batches = [{key: value.to(recipe.device) for key, value in part.items()} for part in parts]
     torch.manual_seed(number)
     for network in recipe.networks().values():
         network.train()
-    with torch.autocast(recipe.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
-        told = recipe.training_step(batch, number)
-    return {key: float(value.detach()) for key, value in told.items()}
+    return {key: float(value) for key, value in training_step(recipe, batches, number).items()}
 
 
 def _read(

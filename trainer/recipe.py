@@ -37,7 +37,7 @@ import torch
 from torch import Tensor, nn
 
 from realtime.errors import ConfigError, RetimbreError
-from trainer import distributed
+from trainer import accumulation, distributed
 from trainer.config import RunConfig
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Recipe(ABC):
         self.config = config
         self.run = run
         self.device = distributed.choose_device(run.device)
+        self.division = accumulation.Division()
 
     # -- what is learnt ------------------------------------------------------------------------------------------
     @abstractmethod
@@ -93,6 +94,27 @@ class Recipe(ABC):
     @abstractmethod
     def validate(self) -> dict[str, float]:
         """Metrics on the validation split, the same items every time; networks in eval mode, no gradients."""
+
+    def convert(
+        self,
+        signal: npt.NDArray[np.float32],
+        rate: int,
+        target: str | None = None,
+        *,
+        temperature: float = 1.0,
+        progress: Callable[[float], None] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """A whole signal (samples,) at `rate` Hz → the same length and rate, as the networks play it, aligned.
+
+        For systems that are too slow to live as packages, or hear the whole file. target: one of the run's targets by
+        name or by its place from 1; None: the run's own choice. temperature: of what is drawn by chance. progress: told
+        the seconds of sound done since it was last told. Raises ConfigError for an unknown target, and here, where a
+        system has no way of its own.
+        """
+        raise ConfigError(
+            f"{self.run.out} trained a {self.name}, which has no way of its own to convert files: export it with "
+            "`retimbre export`, and convert with --model and the package"
+        )
 
     def remarks(self) -> list[str]:
         """What the last `validate` found going wrong: sentences that name the setting to change, told as warnings."""
@@ -132,12 +154,20 @@ class Recipe(ABC):
     def descend(self, optimizer: str, loss: Tensor) -> None:
         """Gradient of `loss` for this optimizer's parameters alone, averaged over processes, clipped, applied.
 
+        With `run.accumulate` a part of the batch waits here for the others (`trainer.accumulation`).
         Raises DivergedError, before anything is changed, when the averaged gradient is not finite.
         """
         chosen = self.optimizers()[optimizer]
         parameters = [p for group in chosen.param_groups for p in group["params"]]
-        chosen.zero_grad(set_to_none=True)
-        loss.backward(inputs=parameters)
+
+        def gradient(parts: int) -> None:
+            # Backward and optimizers are outside of autocast: it is for what is computed forwards.
+            with torch.autocast(loss.device.type, enabled=False):
+                (loss.float() / parts).backward(inputs=parameters)
+
+        accumulation.descend(parameters, gradient, lambda: self._take_step(optimizer, parameters, loss))
+
+    def _take_step(self, optimizer: str, parameters: list[nn.Parameter], loss: Tensor) -> None:
         distributed.average_gradients(parameters)
         gradients = [p.grad for p in parameters if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
@@ -149,7 +179,9 @@ class Recipe(ABC):
             )
         if self.run.clip_gradient > 0:
             torch.nn.utils.clip_grads_with_norm_(parameters, self.run.clip_gradient, norm)
-        chosen.step()
+        self.optimizers()[optimizer].step()
+        # Autocast keeps weights as bfloat16 until it ends: what follows in this step must see the new ones.
+        torch.clear_autocast_cache()
 
 
 class UnplayableRecipe(Recipe):

@@ -8,7 +8,8 @@ form of Zhu et al. 2017: while the buffer fills, fakes are kept and given as the
     fake ──▶ draw ──▶ ½: one of the `size` kept ones, whose place it takes
 
 It is a module without parameters: what it keeps is saved with the networks, so that a resumed run is bit-equal. With
-several processes each keeps the fakes of all, in the same order, so that they equal one process.
+several processes each keeps the fakes of all, in the same order, so that they equal one process; so do the parts of a
+batch under gradient accumulation.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
-from trainer import distributed
+from trainer import accumulation, distributed
 
 
 class ReplayBuffer(nn.Module):
@@ -39,11 +39,21 @@ class ReplayBuffer(nn.Module):
         """Fakes (items, 1, bins, frames) in; as many out, new or from the buffer, detached."""
         if self.size == 0:
             return fakes.detach()
-        whole = _of_all_processes(fakes.detach())
-        given = whole.clone()
+        place = distributed.place_in_batch()
         # Drawn on the CPU: which item goes where is decided there, and the same for every device.
-        chance = torch.rand(len(whole)).tolist()
-        places = torch.randint(self.size, (len(whole),)).tolist()
+        chance = torch.rand(len(fakes) * place.count)
+        places = torch.randint(self.size, (len(fakes) * place.count,))
+        return accumulation.once(lambda: self._exchanged(fakes.detach(), chance, places))
+
+    def _exchanged(self, fakes: Tensor, chances: Tensor, all_places: Tensor) -> Tensor:
+        """chances, all_places: for every item of the batch."""
+        whole = distributed.gathered(fakes)
+        given = whole.clone()
+        me = distributed.processes()
+        # The items that all processes have now are a run of the batch's.
+        first = (distributed.place_in_batch().rank - me.rank) * len(fakes)
+        chance = chances[first : first + len(whole)].tolist()
+        places = all_places[first : first + len(whole)].tolist()
         count = int(self.count)
         for item, (swap, place) in enumerate(zip(chance, places, strict=True)):
             if count < self.size:
@@ -53,15 +63,4 @@ class ReplayBuffer(nn.Module):
                 given[item] = self.kept[place]
                 self.kept[place] = whole[item]
         self.count.fill_(count)
-        me = distributed.processes()
         return given[me.rank * len(fakes) : (me.rank + 1) * len(fakes)]
-
-
-def _of_all_processes(fakes: Tensor) -> Tensor:
-    """The fakes of the whole batch, in rank order."""
-    count = distributed.processes().count
-    if count == 1:
-        return fakes
-    parts = [torch.empty_like(fakes, memory_format=torch.contiguous_format) for _ in range(count)]
-    dist.all_gather(parts, fakes.contiguous())
-    return torch.cat(parts)

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from realtime.errors import ConfigError
 from trainer.config import setting
 from trainer.distributed import BatchNorm2d, Dropout
+from trainer.recompute import recomputed
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,10 @@ class UNet(nn.Module):
         """The target's magnitudes for the origin's, both in log_unit; `style` (batch or 1, style) or none."""
         seen = []
         for down in self.down:
-            x = down(x)
+            x = recomputed(down, x)
             seen.append(x)
         for number, up in enumerate(self.up):
-            x = up(x if number == 0 else torch.cat([x, seen[-1 - number]], 1))
+            x = recomputed(up, x if number == 0 else torch.cat([x, seen[-1 - number]], 1))
             if style is not None and number < len(self.colours):
                 scale, shift = self.colours[number](style)[:, :, None, None].chunk(2, 1)
                 x = x * (1 + scale) + shift

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from realtime.errors import ConfigError
-from trainer import distributed, replay
+from trainer import distributed
 from trainer.commands.train import RUNS, load_settings
 from trainer.config import RunConfig
 from trainer.discriminators import TimbralDiscriminator, unconditional
@@ -124,7 +124,7 @@ def test_two_processes_replay_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
             torch.manual_seed(step)
             with monkeypatch.context() as patch:
                 patch.setattr(distributed, "processes", lambda rank=rank: distributed.Processes(rank, 2))
-                patch.setattr(replay, "_of_all_processes", lambda _, whole=whole: whole)
+                patch.setattr(distributed, "gathered", lambda _, whole=whole: whole)
                 found.append(buffer(whole[2 * rank : 2 * rank + 2]))
         assert torch.equal(torch.cat(found), wanted)
     assert torch.equal(shared[0].kept, alone.kept)

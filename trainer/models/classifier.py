@@ -29,6 +29,7 @@ from realtime.errors import ConfigError
 from trainer import judge
 from trainer.classification import ClassifierRecipe, ClassifierTraining, InstrumentData, tiny_data
 from trainer.config import RunConfig, setting
+from trainer.distributed import BatchNorm2d, Dropout
 from trainer.recipe import register
 
 SILENT_COLUMN = 1.0 - 2.0 * 40.0 / judge.FLOOR_DB  # 40 dB below the loudest band, on log_mel's scale
@@ -64,11 +65,13 @@ class InstrumentNetwork(nn.Module):
             last = number == 5  # 96 bands halved five times are 3: the last convolution folds them into one
             layers += [
                 nn.Conv2d(previous, width, 3, (2, 1), (0 if last else 1, 1), bias=False),
-                nn.BatchNorm2d(width),
+                BatchNorm2d(width),
                 nn.ReLU(),
             ]
             previous = width
-        self.columns = nn.Sequential(*layers, nn.Dropout2d(model.dropout), nn.Conv2d(previous, classes, 1))
+        self.columns = nn.Sequential(
+            *layers, Dropout(model.dropout, whole_channels=True), nn.Conv2d(previous, classes, 1)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Mean of the columns' logits over those that sound."""

@@ -188,7 +188,8 @@ class _PhaseRecipe(UnplayableRecipe):
         size = twin.magnitudes(truth)
         phase, own = self.estimate(heard, size)
         off = 1.0 - (phase * (truth / size).conj()).real
-        losses = {"phase_error": (size * off).sum() / size.sum().clamp(min=1e-6)}
+        # Of each item, then the mean: so that a batch shared by processes is the whole batch.
+        losses = {"phase_error": ((size * off).sum((1, 2)) / size.sum((1, 2)).clamp(min=1e-6)).mean()}
         losses["inconsistency"] = self._inconsistency(phase * own, own)
         training = self.config.training
         total = training.phase_weight * losses["phase_error"] + training.consistency_weight * losses["inconsistency"]
@@ -204,7 +205,8 @@ class _PhaseRecipe(UnplayableRecipe):
         last = frames.shape[-1] - ratio + 1
         seen = twin.magnitudes(again[..., 2 * (ratio - 1) : ratio - 1 + last])
         given = size[..., ratio - 1 : last]
-        return (seen - given).square().sum().sqrt() / given.square().sum().sqrt().clamp(min=1e-3)
+        off, whole = ((seen - given).square().sum((1, 2)), given.square().sum((1, 2)))
+        return ((off + 1e-12).sqrt() / whole.sqrt().clamp(min=1e-3)).mean()
 
     def validate(self) -> dict[str, float]:
         """The losses on windows of the validation split; of phase_error 0 is right and 1 chance."""
@@ -251,7 +253,7 @@ class MagnitudeAndPhase(_PhaseRecipe):
 
     def _changed(self, x: Tensor, direction: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
         picture = self._compressed(twin.magnitudes(x))
-        change = self.network(torch.stack([picture, direction.angle() / math.pi], 1))
+        change = self.network(torch.stack([picture, direction.angle() / math.pi], 1)).float()
         turned = direction * torch.polar(torch.ones_like(picture), math.pi * change[:, 1])
         return turned, twin.expand((picture + change[:, 0]).clamp(-1.0, 1.5), self.features)
 
@@ -271,7 +273,7 @@ class PhaseNetwork(_PhaseRecipe):
         over = direction * (before * advance[:, None]).conj()
         pictures = [self._compressed(twin.magnitudes(x)), self._compressed(wanted)]
         seen = torch.stack([*pictures, direction.real, direction.imag, over.real, over.imag], 1)
-        change = self.network(seen)
+        change = self.network(seen).float()
         rotation = torch.complex(1.0 + change[:, 0], change[:, 1])
         return direction * rotation / twin.magnitudes(rotation, 1e-4), wanted
 
