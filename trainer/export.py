@@ -9,6 +9,7 @@ golden sound, CARD.md, pictures ─▶ package
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import tempfile
@@ -30,12 +31,14 @@ from realtime.package import Package, check, make_golden, write_package
 from realtime.session import Session
 from trainer import card
 from trainer.checkpoint import load_checkpoint, load_networks, load_run
+from trainer.graph_part import GraphPart, draws
 from trainer.recipe import Recipe, find
 
 TOLERANCE = 1e-4
 """Largest difference, as a part of the output's peak (at least 1), of two ways to compute the same sound."""
 GOLDEN_SECONDS = 2.0
 _OPSET = 17
+_TRIALS = 3  # of a module that draws at random
 _FRAMES = 48  # frames of the contract's test signal, in steps, at least
 
 
@@ -125,13 +128,31 @@ def to_onnx(module: nn.Module, states: tuple[Tensor, ...], manifest: Manifest) -
             opset_version=_OPSET,
             dynamo=False,
         )
-    return buffer.getvalue()
+    model = buffer.getvalue()
+    for part in module.modules():
+        if isinstance(part, GraphPart):
+            model = part.finish_graph(model)
+    return model
 
 
 def verify_contract(
     module: nn.Module, states: tuple[Tensor, ...], manifest: Manifest, model: bytes, seed: int = 0
 ) -> ContractReport:
-    """Measure the laws of the package on random input; PackageError with one sentence when one is broken."""
+    """Measure the laws of the package on random input; PackageError with one sentence when one is broken.
+
+    A module that draws at random is asked up to `_TRIALS` times, each time with other input: where a probability and
+    its uniform number agree to the last bit, onnxruntime may round to the other draw, and all that follows differs.
+    That happens by chance, once in many; what is exported wrongly fails every time.
+    """
+    for trial in range(seed, seed + (_TRIALS if draws(module) else 1) - 1):
+        with contextlib.suppress(PackageError):
+            return _verified(module, states, manifest, model, trial)
+    return _verified(module, states, manifest, model, seed + _TRIALS - 1 if draws(module) else seed)
+
+
+def _verified(
+    module: nn.Module, states: tuple[Tensor, ...], manifest: Manifest, model: bytes, seed: int
+) -> ContractReport:
     import onnx
 
     steps = max(4, -(-_FRAMES // manifest.step), -(-3 * (manifest.lookahead + manifest.step) // manifest.step))
