@@ -170,7 +170,7 @@ def _verified(
             f"{manifest.name} played step by step differs from the whole by {streaming:.2g}, expected at most "
             f"{TOLERANCE}: it hears more than its state remembers, or normalises over time"
         )
-    lookahead = measured_lookahead(whole, manifest, x, exact=hasattr(module, "offline"))
+    lookahead = measured_lookahead(whole, manifest, x, exact=hasattr(module, "offline"), drawn=draws(module))
     if lookahead != manifest.lookahead:
         raise PackageError(
             f"{manifest.name} declares a look-ahead of {manifest.lookahead} frames but hears {lookahead} ahead: "
@@ -203,13 +203,16 @@ def offline(
     return in_one_call if own is None else lambda x: cast("Tensor", own(x, *extra))
 
 
-def measured_lookahead(whole: Callable[[Tensor], Tensor], manifest: Manifest, x: Tensor, *, exact: bool) -> int:
+def measured_lookahead(
+    whole: Callable[[Tensor], Tensor], manifest: Manifest, x: Tensor, *, exact: bool, drawn: bool = False
+) -> int:
     """Frames of future that the offline output hears: by how much a change from frame n on is heard before n.
 
     n begins a step, where the look-ahead of a step's frames is what is declared. exact: `whole` computes each window
     apart, so that what hears no change has equal bits; then the same is asked with NaN, which nothing can hide:
     PackageError when it reaches further back. (One call over all frames may multiply a future NaN by zero, as a
     convolution through an FFT does; the change must still not be heard.)
+    drawn: the output is drawn at random, so that a change need not be heard where it could be: NaN alone tells.
     """
     n = x.shape[-1] // manifest.step // 2 * manifest.step
     changed, poisoned = x.clone(), x.clone()
@@ -226,8 +229,11 @@ def measured_lookahead(whole: Callable[[Tensor], Tensor], manifest: Manifest, x:
                     f"{manifest.name} lets a NaN in frame {n} reach frame {first_lost}, {n - first_lost} back where "
                     f"{manifest.lookahead} are declared: something runs over all of time"
                 )
+        poisoned_from = (~whole(poisoned).isfinite()).flatten(0, -2).any(0).nonzero() if drawn else None
     floor = 0.0 if exact else 1e-6 * max(1.0, float(y.abs().max()))
     moved = ((y - y_changed).abs() > floor).flatten(0, -2).any(0).nonzero()
+    if poisoned_from is not None:
+        moved = torch.cat([moved, poisoned_from]).sort(0).values
     if not len(moved):
         return manifest.lookahead - (x.shape[-1] - n)  # no change was heard at all: deaf, and so it cannot be right
     return n - int(moved[0]) // per_frame

@@ -3,10 +3,10 @@
     pictures (batch, 1, bins, frames) ─1×1─▶ ReLU ─1×1─▶ (batch, channels, frames) ─each `hop` times─▶ condition
     codes of the same sound (batch, frames · hop) ─▶ `trainer.wavenet_stack` ─▶ logits
 
-The second half of TimbreTron (Huang et al. 2019), after van den Oord et al. 2016. It learns from real sound and its own
-picture, and later plays pictures that a generator made. Changed: what the frames say is worked out at their own rate and
-then repeated, as UMTN does, instead of upsampled by transposed convolutions: a frame is heard in its block alone, so that
-the look-ahead is the picture's own, and a layer of the WaveNet costs the same whatever the number of bins.
+The second half of TimbreTron (Huang et al. 2019), after van den Oord et al. 2016. It learns from real sound and its
+own picture, and later plays pictures that a generator made. Changed: what the frames say is worked out at their own
+rate and then repeated, as UMTN does, instead of upsampled by transposed convolutions: a frame is heard in its block
+alone, so the look-ahead is the picture's own, and a layer of the WaveNet costs the same whatever the number of bins.
 """
 
 from __future__ import annotations
@@ -37,12 +37,15 @@ class PictureWaveNet(nn.Module):
         self.frames = nn.Sequential(nn.Conv1d(bins, width, 1), nn.ReLU(), nn.Conv1d(width, width, 1))
         self.wavenet = WaveNet(shape, condition=width)
 
+    def said(self, pictures: Tensor) -> Tensor:
+        """Pictures (batch, 1, bins, frames) → what each frame says, (batch, channels, frames)."""
+        # From silence, so that a silent picture says nothing but the biases.
+        channels: Tensor = self.frames(pictures[:, 0] + 1.0)
+        return channels
+
     def condition(self, pictures: Tensor) -> Tensor:
         """Pictures (batch, 1, bins, frames) → (batch, channels, frames · hop), sample t hearing frame ⌊t / hop⌋."""
-        # From silence, so that a silent picture says nothing but the biases.
-        said: Tensor = self.frames(pictures[:, 0] + 1.0)
-        batch, channels, frames = said.shape
-        return said[..., None].expand(batch, channels, frames, self.hop).reshape(batch, channels, frames * self.hop)
+        return self.said(pictures).repeat_interleave(self.hop, 2)
 
     def loss(self, signal: Tensor, pictures: Tensor, first: int) -> Tensor:
         """Nats a sample of signal (batch, frames · hop) given its picture (batch, 1, bins, frames), from `first` on."""
@@ -52,4 +55,3 @@ class PictureWaveNet(nn.Module):
     def lead_in(self, samples: int) -> int:
         """Samples at the start of an excerpt to leave out of its loss: the receptive field, at most a quarter."""
         return min(self.wavenet.receptive_samples, samples // 4)
-

@@ -21,6 +21,7 @@ from realtime.latency import latency
 from realtime.package import Package
 from trainer.config import RunConfig, read_run_file, recipe_config
 from trainer.export import measured_lookahead, offline, probe, to_onnx
+from trainer.graph_part import draws
 from trainer.material import write_material
 from trainer.recipe import Recipe, registered
 
@@ -81,6 +82,7 @@ def measure(recipe: Recipe) -> Row:
         manifest,
         probe(manifest, frames, 0),
         exact=hasattr(module, "offline"),
+        drawn=draws(module),
     )
     factor = real_time_factor(Package(Path(recipe.name), manifest, model))
     return Row(recipe.name, about, parameters, heard, latency(manifest).total_ms, factor)
