@@ -4,9 +4,11 @@
                                                                                                   └─▶ all z: 1×1 ─▶ y
 
 van den Oord et al., "WaveNet: a generative model for raw audio", 2016; without a 1×1 for the skip of each layer, since
-one matrix on all z side by side is the same sum in one node. With `direct` that matrix hears the stack's input too, and
-begins as a wire from the first of the inputs to the outputs. The 1×1 back to h has no bias: a constant in h is a
-constant before the next gate, which has its own.
+one matrix on all z side by side is the same sum in one node. The 1×1 back to h has no bias: a constant in h is a
+constant before the next gate, which has its own. Two kinds of way out:
+
+    direct    a matrix on every z and on the stack's input; begins as a wire from the first inputs to the outputs
+    summed    one matrix on the sum of all z, as Neural Amp Modeler has it
 
 One set of weights, computed in two ways that tests hold equal:
 
@@ -24,7 +26,7 @@ residual. The condition travels as further channels of h that every layer's matr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -64,17 +66,17 @@ class CausalStack(nn.Module):
         kernel: int,
         dilations: Sequence[int],
         *,
-        direct: bool = False,
+        way_out: Literal["direct", "summed"],
     ) -> None:
         super().__init__()
-        self.direct = direct
+        self.direct = way_out == "direct"
         self.channels, self.condition, self.kernel, self.dilations = channels, condition, kernel, tuple(dilations)
         self.entry = nn.Conv1d(inputs, channels, 1, bias=False)
         self.layers = nn.ModuleList(GatedLayer(channels, condition, kernel, d) for d in self.dilations)
         collected = channels * len(self.dilations)
-        self.exit = nn.Conv1d(collected + (inputs if direct else 0), outputs, 1)
+        self.exit = nn.Conv1d(collected + inputs if self.direct else channels, outputs, 1)
         nn.init.zeros_(cast("Tensor", self.exit.bias))
-        if direct:
+        if self.direct:
             with torch.no_grad():
                 self.exit.weight[:, :collected] *= 0.5
                 self.exit.weight[:, collected:] = torch.eye(outputs, inputs)[:, :, None]
@@ -91,11 +93,11 @@ class CausalStack(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """From silence: x (batch, inputs, n), condition (batch, told, n or 1) → (batch, outputs, n)."""
-        h, collected = self.entry(x), [x] if self.direct else []
+        h, collected = self.entry(x), []
         for layer in cast("Sequence[GatedLayer]", self.layers):
             z, h = layer(functional.pad(h, (layer.past, 0)), condition)
-            collected.insert(len(collected) - self.direct, z)
-        y: Tensor = self.exit(torch.cat(collected, 1))
+            collected.append(z)
+        y: Tensor = self.exit(torch.cat([*collected, x], 1) if self.direct else torch.stack(collected).sum(0))
         return y
 
 
@@ -112,14 +114,13 @@ class StackStep(nn.Module):
         self.kernel, self.dilations, self.channels = stack.kernel, stack.dilations, stack.channels
         told, width = stack.condition, stack.channels + stack.condition
         entry, out = (one.weight.detach()[:, :, 0].t() for one in (stack.entry, stack.exit))
-        if before is not None:
-            entry = before @ entry
-            if self.direct:
-                collected = len(out) - before.shape[1]
-                out = torch.cat([out[:collected], before @ out[collected:]])
-        rows = len(entry)
+        before = torch.eye(len(entry)) if before is None else before
+        entry, rows = before @ entry, len(before)
         if self.direct:  # x comes with the condition behind it, which is not heard here
-            out = functional.pad(out, (0, 0, 0, told))
+            collected = stack.channels * len(self.dilations)
+            out = torch.cat([out[:collected], functional.pad(before @ out[collected:], (0, 0, 0, told))])
+        else:
+            out = out.repeat(len(self.dilations), 1)
         # The condition's channels stand behind the input's, and pass into h unchanged.
         into = torch.zeros(rows + told, width)
         into[:rows, : stack.channels] = entry

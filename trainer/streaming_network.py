@@ -70,9 +70,8 @@ class StreamingNetwork(nn.Module):
         inputs = 1 if self.bank is None else model.bands * (2 if model.excitation else 1)
         # Of one band the condition is the sample itself, else the level.
         told = 1 + self.targets
-        self.stack = CausalStack(
-            inputs, model.bands, model.channels, told, model.kernel, model.dilations, direct=self.bank is not None
-        )
+        sizes = (inputs, model.bands, model.channels, told, model.kernel, model.dilations)
+        self.stack = CausalStack(*sizes, way_out="summed" if self.bank is None else "direct")
         window = torch.cos(torch.arange(model.level_frames) * (math.pi / (2 * model.level_frames))).square().flip(0)
         self.register_buffer("level_window", window / window.sum(), persistent=False)
 

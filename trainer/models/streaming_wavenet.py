@@ -6,6 +6,7 @@ Paired (`data.pairs = "aligned"`: `retimbre prepare paired`, `aligned` or `taugh
 playing of the same passage,
 
     L = spectra of several resolutions (Yamamoto et al. 2020) [+ λ_a · fooling the judge + λ_f · its inner layers]
+      [+ λ_w · error of the wave, as a part of it: for devices, which keep the phase]
 
 the game (trainer.sound_game) from `adversarial_from` on. What is heard may be filtered by `[augment]` first, which
 stands for other instruments, rooms and microphones; what is wanted stays as it is.
@@ -80,6 +81,7 @@ class StreamingTraining:
     discriminator_learning_rate: float = setting(4e-4, "Adam's, for the discriminator", minimum=0)
     beta1: float = setting(0.8, "Adam's first moment", minimum=0, maximum=0.999)
     sizes: tuple[int, ...] = setting((2048, 1024, 512, 256), "n_fft of the spectra that are compared")
+    wave_weight: float = setting(0.0, "of the error of the wave itself, which only a device can match", minimum=0)
     adversarial_from: int = setting(20000, "the step from which the discriminator is heard", minimum=0)
     adversarial_weight: float = setting(0.1, "of its score", minimum=0)
     feature_weight: float = setting(0.5, "of the feature matching", minimum=0)
@@ -210,6 +212,10 @@ class StreamingWaveNet(Recipe):
         real = batch["y"][:, self.context : self.samples - delay]
         loss = self.distance(made, real)
         report = {"spectra": loss}
+        if training.wave_weight:
+            error = (made - real).square().sum(1) / (real.square().sum(1) + 1e-3)  # the error-to-signal ratio
+            report["wave"] = error.mean()
+            loss = loss + training.wave_weight * report["wave"]
         if step >= training.adversarial_from:
             report["discriminator"] = judge_step(self, self.discriminator, made, real, target)
             report["fooling"], report["likeness"] = fooling_and_likeness(self.discriminator, made, target, real)
@@ -418,7 +424,7 @@ class StreamingWaveNet(Recipe):
         """Domain and first seconds of a few validation recordings of each domain."""
         length = round(self.config.data.window_seconds * self.rate)
         return [
-            (name, read_recording(row.path)[:length])
+            (name, read_recording(row.path)[:length].copy())
             for name in self.config.data.targets
             for row in spread(list(self.recordings.of(name, "validation")), self.config.data.validation_windows)
         ]
