@@ -125,6 +125,8 @@ def passage(
 
 def harmonic_levels(audio: Audio, f0_hz: NDArray[Any], rate: int, hop: int, harmonics: int) -> NDArray[np.float16]:
     """Amplitude in dB of each harmonic where frame k ends, sample (k + 1)·hop: the spectrum's peak beside k·f0."""
+    if not harmonics:
+        return np.empty((len(f0_hz), 0), np.float16)
     n_fft = 2048 if np.median(f0_hz) < 300 else 1024
     n_fft = n_fft * rate // 48_000 if rate != 48_000 else n_fft
     window = np.hanning(n_fft + 1)[:-1].astype(np.float32)

@@ -10,6 +10,7 @@ compiled kernel; exported, the loop is one ONNX Scan (`trainer.wavenet_graph`), 
 
 from __future__ import annotations
 
+import copy
 import itertools
 from typing import Any, cast
 
@@ -29,7 +30,7 @@ _numbers = itertools.count()
 class SamplingStream(nn.Module):
     """The sound that a WaveNet draws for frames of conditioning, with explicit state, one stream.
 
-    Made with the weights of this moment, on the CPU; train the network further, and make another.
+    Made of a copy of the network, on the CPU, as it is at this moment.
     """
 
     levels: Tensor
@@ -41,7 +42,7 @@ class SamplingStream(nn.Module):
             raise ConfigError(f"a frame of conditioning lasts {hop} samples, expected at least 1: change the hop")
         if temperature <= 0:
             raise ConfigError(f"The temperature is {temperature}, expected more than 0: 1 draws as the network learnt")
-        self.network, self.hop, self.temperature = network.cpu(), hop, temperature
+        self.network, self.hop, self.temperature = copy.deepcopy(network).cpu(), hop, temperature
         self.weights = weights_of(self.network)
         self.uniforms = UniformStream(seed)
         self.number = next(_numbers)  # tells this loop from another of the same graph

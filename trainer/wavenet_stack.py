@@ -26,6 +26,8 @@ from torch.nn import functional
 
 from realtime.errors import ConfigError
 from trainer.config import setting
+from trainer.recompute import recomputed
+from trainer.recompute import recomputed
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class WaveNet(nn.Module):
         x = self.embedding(functional.pad(codes, (1, 0), value=self.shape.silence)[:, :-1]).transpose(1, 2)
         skips = x.new_zeros(())
         for layer in self.layers:
-            x, skip = layer(x, condition, voice)
+            x, skip = recomputed(layer, x, condition, voice)
             skips = skips + skip
         logits: Tensor = self.logits(functional.relu(self.head(functional.relu(skips))))
         return logits

@@ -33,12 +33,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from realtime.errors import DataError
 from realtime.features import PitchLoudnessFeatures, SamplesFeatures
 from realtime.manifest import Control, Licences, Manifest, State, Target
 from trainer import melodies
 from trainer.config import RunConfig, setting
-from trainer.data import Recording, Recordings, read_recording
+from trainer.data import Recording, Recordings
+from trainer.played_passages import PassagePlan, training_passages, unseen_passages
 from trainer.recipe import Clip, Recipe, register
 from trainer.spectral import SpectralDiscriminator, SpectralLoss
 from trainer.synthesis import NOISE_TABLE_ROWS, NoiseBank, Room, harmonic_waves, oscillate
@@ -212,46 +212,18 @@ class Voice(Recipe):
     @functools.cached_property
     def passages(self) -> list[list[melodies.Passage]]:
         """Training passages of each target, made once."""
-        return [self._make_passages(number, name) for number, name in enumerate(self.config.data.targets)]
+        return [
+            training_passages(self.recordings, name, self._plan, np.random.default_rng([self.run.seed, number]))
+            for number, name in enumerate(self.config.data.targets)
+        ]
 
-    def _recordings(self, domain: str, split: str) -> list[tuple[NDArray[np.float32], float | None]]:
-        """Sound and, for a single note, its pitch."""
-        rows = [row for row in self.recordings.rows if row.domain == domain and row.split == split]
-        return [(read_recording(row.path), row.midi) for row in rows]
-
-    def _make_passages(self, number: int, domain: str) -> list[melodies.Passage]:
-        data, rng = self.config.data, np.random.default_rng([self.run.seed, number])
-        recordings = self._recordings(domain, "train")
-        notes = [melodies.Note(melodies.from_onset(a, self.rate), m) for a, m in recordings if m is not None]
-        phrases = [a for a, m in recordings if m is None and len(a) > self.rate]
-        if not notes and not phrases:
-            known = ", ".join(self.recordings.domains())
-            raise DataError(f"{data.index} has no training recordings of {domain!r}: use some of {known}")
-        made: list[melodies.Passage] = []
-        wanted = max(1, round(data.minutes * 60 / data.passage_seconds))
-        for _ in range(4 * wanted):
-            if phrases and (not notes or rng.random() < data.phrases):
-                audio = phrases[rng.integers(len(phrases))]
-                begin = int(rng.integers(max(1, len(audio) - int(data.passage_seconds * self.rate))))
-                audio = audio[begin : begin + int(data.passage_seconds * self.rate)]
-                audio = melodies.warp(audio, np.full(len(audio), 2 ** (rng.uniform(-1, 1) * data.max_shift / 12)))
-            else:
-                audio = melodies.melody(notes, data.passage_seconds, self.rate, rng, data.max_shift)
-            found = melodies.passage(
-                audio, self.rate, self.features, self.config.model.harmonics, self.config.model.level_db,
-                float(np.clip(rng.normal(0, 2), -4, 4)),
-            )  # fmt: skip
-            shortest = self.config.training.lead_in_frames + 8
-            # A passage of many voices teaches nothing about one: most of its sounding frames must repeat.
-            if found is not None and found.frames.shape[1] > shortest:
-                sounding = found.frames[1] > -30
-                if np.mean(found.frames[2][sounding] > 0.85) > 0.6:
-                    made.append(found)
-            if len(made) == wanted:
-                break
-        if not made:
-            raise DataError(f"no passage of {domain!r} has a clear pitch: check its recordings or their pitches")
-        return made
+    @property
+    def _plan(self) -> PassagePlan:
+        data, model = self.config.data, self.config.model
+        return PassagePlan(
+            self.rate, self.features, model.level_db, model.harmonics, data.minutes, data.passage_seconds,
+            data.max_shift, data.phrases, self.config.training.lead_in_frames + 8,
+        )  # fmt: skip
 
     def batch(self, step: int, items: range) -> dict[str, Tensor]:
         """Excerpts of passages, each item's target drawn evenly."""
@@ -319,18 +291,11 @@ class Voice(Recipe):
     @functools.cached_property
     def unseen(self) -> list[tuple[int, melodies.Passage]]:
         """Validation passages of the targets that have recordings for it; else the last training passage."""
-        found: list[tuple[int, melodies.Passage]] = []
-        data, model = self.config.data, self.config.model
-        for number, name in enumerate(data.targets):
-            recordings = self._recordings(name, "validation")
-            notes = [melodies.Note(melodies.from_onset(a, self.rate), m) for a, m in recordings if m is not None]
-            rng = np.random.default_rng([number, 7])
-            sounds = [a[: 5 * self.rate] for a, m in recordings if m is None][:2]
-            sounds += [melodies.melody(notes, 5.0, self.rate, rng, 0.5)] if notes else []
-            for audio in sounds:
-                made = melodies.passage(audio, self.rate, self.features, model.harmonics, model.level_db, 0.0)
-                if made is not None and made.frames.shape[1] * model.hop > 2048:
-                    found.append((number, made))
+        found = [
+            (number, passage)
+            for number, name in enumerate(self.config.data.targets)
+            for passage in unseen_passages(self.recordings, name, self._plan, number)
+        ]
         return found or [(0, self.passages[0][-1])]
 
     def validate(self) -> dict[str, float]:

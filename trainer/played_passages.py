@@ -1,0 +1,100 @@
+"""What systems of pitch and loudness learn from: passages of each target, from an index of recordings.
+
+    recordings of a target ─▶ its phrases, transposed a little, or melodies of its single notes (`trainer.melodies`)
+    ─▶ frames as the engine computes them, and the sound that belongs to them, late by the features' delay
+
+A passage of several voices teaches nothing about one: it is kept when most of its sounding frames repeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from realtime.errors import DataError
+from realtime.features import PitchLoudnessFeatures
+from trainer import melodies
+from trainer.data import Recordings, read_recording
+
+_UNSEEN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class PassagePlan:
+    """How passages are made: at `rate` Hz, their forte at `level_db`, with so many harmonics measured."""
+
+    rate: int
+    features: PitchLoudnessFeatures
+    level_db: float
+    harmonics: int = 0
+    minutes: float = 6.0
+    seconds: float = 10.0
+    max_shift: float = 2.5
+    phrases: float = 0.5
+    shortest_frames: int = 8
+
+
+def recorded(recordings: Recordings, domain: str, split: str, rate: int) -> list[tuple[melodies.Audio, float | None]]:
+    """Sound at `rate` and, for a single note, its pitch, of every recording of a domain in a split."""
+    found = []
+    for row in recordings.rows:
+        if row.domain == domain and row.split == split:
+            audio = read_recording(row.path)
+            if recordings.sample_rate != rate:
+                audio = np.asarray(soxr.resample(audio, recordings.sample_rate, rate), np.float32)
+            found.append((audio, row.midi))
+    return found
+
+
+def training_passages(
+    recordings: Recordings, domain: str, plan: PassagePlan, rng: np.random.Generator
+) -> list[melodies.Passage]:
+    """`minutes` of passages of a target; DataError when its recordings give none."""
+    heard = recorded(recordings, domain, "train", plan.rate)
+    notes = [melodies.Note(melodies.from_onset(audio, plan.rate), midi) for audio, midi in heard if midi is not None]
+    phrases = [audio for audio, midi in heard if midi is None and len(audio) > plan.rate]
+    if not notes and not phrases:
+        known = ", ".join(recordings.domains())
+        raise DataError(f"There are no training recordings of {domain!r}: use some of {known}")
+    made: list[melodies.Passage] = []
+    wanted = max(1, round(plan.minutes * 60 / plan.seconds))
+    length = int(plan.seconds * plan.rate)
+    for _ in range(4 * wanted):
+        if phrases and (not notes or rng.random() < plan.phrases):
+            audio = phrases[rng.integers(len(phrases))]
+            begin = int(rng.integers(max(1, len(audio) - length)))
+            audio = audio[begin : begin + length]
+            audio = melodies.warp(audio, np.full(len(audio), 2 ** (rng.uniform(-1, 1) * plan.max_shift / 12)))
+        else:
+            audio = melodies.melody(notes, plan.seconds, plan.rate, rng, plan.max_shift)
+        found = _passage(audio, plan, float(np.clip(rng.normal(0, 2), -4, 4)))
+        if found is not None and found.frames.shape[1] > plan.shortest_frames and _one_voice(found.frames):
+            made.append(found)
+        if len(made) == wanted:
+            break
+    if not made:
+        raise DataError(f"no passage of {domain!r} has a clear pitch: check its recordings or their pitches")
+    return made
+
+
+def unseen_passages(recordings: Recordings, domain: str, plan: PassagePlan, number: int) -> list[melodies.Passage]:
+    """Up to two phrases and a melody of a target's validation recordings, the same every time; `number` seeds it."""
+    heard = recorded(recordings, domain, "validation", plan.rate)
+    notes = [melodies.Note(melodies.from_onset(audio, plan.rate), midi) for audio, midi in heard if midi is not None]
+    rng = np.random.default_rng([number, 7])
+    sounds = [audio[: int(_UNSEEN_SECONDS * plan.rate)] for audio, midi in heard if midi is None][:2]
+    sounds += [melodies.melody(notes, _UNSEEN_SECONDS, plan.rate, rng, 0.5)] if notes else []
+    found = [_passage(audio, plan, 0.0) for audio in sounds]
+    return [p for p in found if p is not None and p.frames.shape[1] * plan.features.hop > 2048]
+
+
+def _passage(audio: melodies.Audio, plan: PassagePlan, forte_offset_db: float) -> melodies.Passage | None:
+    return melodies.passage(audio, plan.rate, plan.features, plan.harmonics, plan.level_db, forte_offset_db)
+
+
+def _one_voice(frames: NDArray[np.float32]) -> bool:
+    sounding = frames[1] > -30
+    return bool(np.mean(frames[2][sounding] > 0.85) > 0.6)
