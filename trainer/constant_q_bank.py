@@ -3,13 +3,14 @@
     signal ─▶ frame m hears samples [m·hop, m·hop + length)            its block is the `hop` samples in the middle
               conv with ψ_k of bin k, centred in it  ─▶ 2·|Σ x · conj ψ_k|  ─▶ log_unit (batch, 1, bins, frames)
 
-    f_k = f_min · 2^(k / b)     N_k = min(Q · rate / f_k, longest)     ψ_k: a Hann-windowed phasor of N_k samples, Σ |ψ_k| = 1
+    f_k = f_min · 2^(k / b)     N_k = min(Q · rate / f_k, longest)     ψ_k: Hann-windowed, N_k samples, Σ |ψ_k| = 1
 
 `trainer.cqt` computes the same numbers faster for whole signals, but through one transform of all of time, which no
-stream has (held by a test: within 1 % of the loudest, which is what its kernels of whole samples leave open). Here a frame needs `reach` samples of past and future
-beside its block, nothing else, so the whole of it exports as a few convolutions of ONNX. With `longest` the lowest bins
-hear a shorter time than their Q asks for, as in a variable-Q transform (Schörkhuber et al., AES 2014), and the delay is
-shorter. Brown: Calculation of a constant Q spectral transform, JASA 1991.
+stream has (held by a test: within 1 % of the loudest, which is what its kernels of whole samples leave open). Here a
+frame needs `reach` samples of past and future beside its block, nothing else, so the whole of it exports as a few
+convolutions of ONNX. With `longest` the lowest bins hear a shorter time than their Q asks for, as in a variable-Q
+transform (Schörkhuber et al., AES 2014), and the delay is shorter. Brown: Calculation of a constant Q spectral
+transform, JASA 1991.
 """
 
 from __future__ import annotations
@@ -22,11 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from realtime.errors import ConfigError
-from realtime.features import SpectrumFeatures
 from trainer import features as twin
 from trainer.cqt import C1_HZ
-
-_UNIT = SpectrumFeatures(4, 2, 2, "linear", "log_unit", 1.0)  # compresses magnitudes that are 1 for a full-scale sine
+from trainer.pictures import UNIT
 
 
 class ConstantQBank(nn.Module):
@@ -78,7 +77,7 @@ class ConstantQBank(nn.Module):
     def forward(self, signal: Tensor) -> Tensor:
         """See the class; runs in float32."""
         with torch.autocast(signal.device.type, enabled=False):
-            return twin.compress(self.magnitudes(signal.float()), _UNIT)[:, None]
+            return twin.compress(self.magnitudes(signal.float()), UNIT)[:, None]
 
     def magnitudes(self, signal: Tensor) -> Tensor:
         """Signals (batch, samples) → (batch, bins, frames), 1 for a full-scale sine on the bin's frequency."""

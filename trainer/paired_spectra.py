@@ -1,15 +1,13 @@
-"""What systems on aligned pairs of magnitude spectrograms share: settings, windows to judge by, and how they play.
+"""What systems on aligned pairs of magnitude spectrograms share: settings, the conditional game, windows to judge by.
 
-    signal ─▶ frames ─▶ log_unit magnitudes ─▶ network ─▶ magnitudes ─▶ phase (the input's, or integrated) ─▶ signal
-
-`play` is the exported package's own path, offline: what a validation clip sounds like is what a player would hear.
+How they play is `trainer.spectral_play`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from realtime.errors import ConfigError
-from realtime.features import SpectrumFeatures, compress, expand
-from realtime.phase import streaming_phase
-from realtime.spectrum import analyse, synthesise
+from realtime.features import SpectrumFeatures, compress
+from realtime.spectrum import analyse
 from trainer import losses
 from trainer.config import setting
 from trainer.recipe import Recipe
@@ -50,26 +47,8 @@ class PairTraining(GeneratorTraining):
 
 def magnitudes(signal: FloatArray, features: SpectrumFeatures) -> FloatArray:
     """(samples,) → compressed magnitudes (bins, frames), causal frames."""
-    return _compressed(analyse(signal, features), features)
-
-
-def play(
-    signal: FloatArray,
-    features: SpectrumFeatures,
-    phase: Literal["input", "gradient"],
-    network: Callable[[Tensor], Tensor],
-    device: torch.device,
-) -> FloatArray:
-    """A whole signal (samples,) → the same length, aligned; `network` maps (1, 1, bins, frames) to the same shape."""
-    spectrum = analyse(signal, features, flush=True)
-    x = torch.from_numpy(_compressed(spectrum, features))[None, None].to(device)
-    y = network(x)[0, 0].float().cpu().numpy()
-    magnitude = np.zeros(spectrum.shape, np.float32)
-    magnitude[: features.bins] = expand(y, features)
-    phases = streaming_phase(phase, features)
-    frames = zip(magnitude.T, spectrum.T, strict=True)
-    made = np.stack([phases.apply(np.ascontiguousarray(m), s).copy() for m, s in frames], 1)
-    return synthesise(made, features, aligned=True, samples=signal.size)
+    spectrum = analyse(signal, features)
+    return compress(np.abs(spectrum[: features.bins]).astype(np.float32), features)
 
 
 def adam_pair(
@@ -111,8 +90,3 @@ def refuse_too_many_patch_layers(model: PairModel) -> None:
 def spread(found: list[T], limit: int) -> list[T]:
     """At most `limit` of `found`, evenly from first to last."""
     return [found[round(k)] for k in np.linspace(0, len(found) - 1, min(limit, len(found)))]
-
-
-def _compressed(spectrum: npt.NDArray[np.complex64], features: SpectrumFeatures) -> FloatArray:
-    magnitude = np.abs(spectrum[: features.bins]).astype(np.float32)
-    return compress(magnitude, features)

@@ -28,22 +28,19 @@ from realtime.features import (
     MAX_EXPONENT,
     Bands,
     SpectrumFeatures,
-    compress,
-    expand,
     unit_scale,
 )
-from realtime.phase import streaming_phase
-from realtime.spectrum import analyse, synthesise
 from trainer import features as twin
 from trainer.config import setting
 from trainer.cqt import C1_HZ
 from trainer.representations import Representation, Transform, TransformKind
+from trainer.spectral_play import play
 from trainer.streaming import WindowWrapper
 
 FloatArray = npt.NDArray[np.float32]
 SILENCE = -1.0  # log_unit of no sound
 _INVERSE_FLOOR = 1e-2  # smallest singular value of the constant-Q bands that is inverted, as a part of the largest
-_UNIT = SpectrumFeatures(4, 2, 2, "linear", "log_unit", 1.0)  # compresses magnitudes that are 1 for a full-scale sine
+UNIT = SpectrumFeatures(4, 2, 2, "linear", "log_unit", 1.0)  # compresses magnitudes that are 1 for a full-scale sine
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +111,8 @@ class Pictures:
 
     def play(self, signal: FloatArray, module: nn.Module, phase: Literal["input", "gradient"]) -> FloatArray:
         """A whole signal (samples,) at the model's rate → the same length, aligned, as the package would play it."""
-        spectrum = analyse(signal, self.features, flush=True)
-        x = torch.from_numpy(compress(self._bands.fold(np.abs(spectrum).astype(np.float32)), self.features))
         device = next(module.parameters()).device
-        y = cast("Any", module).offline(x[None, None].to(device))[0, 0].float().cpu().numpy()
-        magnitude = self._bands.unfold(np.ascontiguousarray(expand(y, self.features)))
-        phases = streaming_phase(phase, self.features)
-        frames = zip(magnitude.T, spectrum.T, strict=True)
-        made = np.stack([phases.apply(np.ascontiguousarray(m), s).copy() for m, s in frames], 1)
-        return synthesise(made, self.features, aligned=True, samples=signal.size)
+        return play(signal, self.features, phase, cast("Any", module).offline, device, self._bands)
 
 
 class BandsInside(nn.Module):
@@ -152,10 +142,10 @@ class BandsInside(nn.Module):
 
     def _in(self, x: Tensor) -> Tensor:
         magnitude = _expand(x, self.features) * self.features.scale
-        return twin.compress(self.fold @ magnitude, _UNIT)
+        return twin.compress(self.fold @ magnitude, UNIT)
 
     def _out(self, y: Tensor) -> Tensor:
-        magnitude = (self.unfold @ _expand(y, _UNIT)).clamp(min=0.0)
+        magnitude = (self.unfold @ _expand(y, UNIT)).clamp(min=0.0)
         return twin.compress(magnitude / self.features.scale, self.features)
 
 

@@ -50,9 +50,10 @@ from realtime.manifest import Manifest
 from trainer.config import RunConfig, setting
 from trainer.data import Recording, Recordings, read_recording
 from trainer.distributed import Dropout
-from trainer.paired_spectra import magnitudes, play, spread
+from trainer.paired_spectra import magnitudes, spread
 from trainer.recipe import Clip, Recipe, register
 from trainer.spectral_package import Stream, spectral_manifest
+from trainer.spectral_play import play
 from trainer.streaming import WindowWrapper
 
 SILENCE = 0.0  # log1p of no sound

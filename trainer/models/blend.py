@@ -41,13 +41,13 @@ from trainer.paired_spectra import (
     adam_pair,
     conditional_game,
     magnitudes,
-    play,
     refuse_too_many_patch_layers,
     spread,
 )
 from trainer.pairs import Pair, PairedIndex, read_slice
 from trainer.recipe import Clip, Recipe, register
 from trainer.spectral_package import Stream, spectral_manifest
+from trainer.spectral_play import play
 from trainer.streaming import WindowWrapper
 from trainer.unet import PairModel, UNet
 

@@ -43,12 +43,13 @@ from realtime.manifest import Manifest
 from trainer import features, losses
 from trainer.config import RunConfig, setting
 from trainer.live_network import LiveModel, LiveNetwork
-from trainer.paired_spectra import adam_pair, play, spread
+from trainer.paired_spectra import adam_pair, spread
 from trainer.pairs import read_slice
 from trainer.passages import Draw, Passage, Passages
 from trainer.recipe import Clip, Recipe, register
 from trainer.spectral import SpectralDiscriminator, SpectralLoss
 from trainer.spectral_package import PackageStream, spectral_manifest
+from trainer.spectral_play import play
 
 CLIP_SECONDS = 6.0
 LOSS_SIZES = (2048, 1024, 512, 256)

@@ -49,9 +49,10 @@ from realtime.spectrum import synthesise
 from trainer import distributed, excerpts, judge
 from trainer.config import RunConfig, setting
 from trainer.data import Recordings
-from trainer.paired_spectra import SILENCE, magnitudes, play
+from trainer.paired_spectra import SILENCE, magnitudes
 from trainer.recipe import Clip, Recipe, register
 from trainer.spectral_package import Stream, spectral_manifest
+from trainer.spectral_play import play
 from trainer.streaming import WindowWrapper
 
 Audio = npt.NDArray[np.float32]
