@@ -162,10 +162,13 @@ class SpectralTranslation(DomainTranslation):
     def whole_codes(self, heard: Tensor) -> Tensor:
         """A whole sound (1, samples), window after window."""
         features, hop = self.pictures.features, self.code_samples
-        signal = np.pad(heard[0].cpu().numpy(), (0, self.after_samples))
+        count = -(-heard.shape[1] // hop)
+        # As live, where silence follows: every frame in which the sound still is, and those that are waited for.
+        beyond = features.n_fft + self.config.stream.lookahead * hop
+        signal = np.pad(heard[0].cpu().numpy(), (0, beyond))
         x = compress(self._bands.fold(np.abs(analyse(signal, features)).astype(np.float32)), features)
         whole = self._window().whole(torch.from_numpy(x)[None, None].to(heard.device))
-        return whole[:, 0, :, self.after_samples // hop :]
+        return whole[:, 0, :, self.after_samples // hop :][..., :count]
 
     def _window(self) -> WindowWrapper:
         picture, stream = self.config.picture, self.config.stream
