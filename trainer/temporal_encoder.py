@@ -30,6 +30,7 @@ from torch.nn import functional
 
 from realtime.errors import ConfigError
 from trainer.config import setting
+from trainer.recompute import recomputed
 
 TAPS = 3
 
@@ -103,7 +104,8 @@ class TemporalEncoder(nn.Module):
         back, ahead = (2, 0) if self.shape.causal else (1, 1)
         h = self.first(functional.pad(x, (back, ahead)))
         for layer in self.layers:
-            h = layer(functional.pad(h, (cast("int", layer.reach) - cast("int", layer.late), cast("int", layer.late))))
+            late = cast("int", layer.late)
+            h = recomputed(layer, functional.pad(h, (cast("int", layer.reach) - late, late)))
         return self.pooled(h)
 
     def pooled(self, h: Tensor) -> Tensor:
