@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from realtime.errors import ConfigError
 from trainer.augment import Augmentation
 from trainer.config import RunConfig
-from trainer.domain_translation import DecoderBank
+from trainer.decoder_bank import DecoderBank
 from trainer.export import export
 from trainer.loop import train
 from trainer.models.umtn import Umtn, UmtnConfig, UmtnEncoder

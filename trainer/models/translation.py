@@ -39,10 +39,10 @@ from realtime.spectrum import analyse
 from trainer.augment import Augmentation
 from trainer.config import RunConfig, setting
 from trainer.data import Recordings
+from trainer.decoder_bank import DecoderBank
 from trainer.discriminators import TimbralDiscriminator
 from trainer.domain_confusion import DomainConfusion
 from trainer.domain_translation import (
-    DecoderBank,
     DomainTranslation,
     SamplesStream,
     TranslationData,

@@ -35,9 +35,9 @@ from trainer import mu_law
 from trainer.augment import Augmentation
 from trainer.config import RunConfig, setting
 from trainer.data import Recordings
+from trainer.decoder_bank import DecoderBank
 from trainer.domain_confusion import DomainConfusion
 from trainer.domain_translation import (
-    DecoderBank,
     DomainTranslation,
     SamplesStream,
     TranslationData,
