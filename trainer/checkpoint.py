@@ -18,6 +18,7 @@ from torch import Tensor
 
 from realtime.errors import ConfigError, DataError
 from trainer import distributed
+from trainer.agreement import from_first, refuse_differences
 from trainer.config import (
     RunConfig,
     apply_overrides,
@@ -45,30 +46,43 @@ class State:
                 group["initial_lr"] = group["lr"]
 
     def resume_or_begin(self, me: distributed.Processes) -> None:
-        """Load last.pt when the folder has one of the same settings; otherwise make the folder."""
-        folder = self.recipe.run.out
-        last = folder / "last.pt"
-        if last.is_file():
-            old = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            difference = first_difference(old, self._config)
-            if difference is not None:
-                key, was, now = difference
-                raise ConfigError(
-                    f"{folder} holds a run with {key} = {was!r} but this one has {now!r}: "
-                    f"set {key} back to go on with it, or choose another run.out"
-                )
-            self._load(load_checkpoint(last, self.recipe.device))
+        """Load last.pt when the folder has one of the same settings; otherwise make the folder.
+
+        The first process reads and writes, the others are given what it read: their machines need not see the folder.
+        """
+        refuse_differences(self._config)
+        weights, resumed = from_first(self._read)
+        if resumed:
+            self._load(weights)
             return
-        if self.recipe.run.start_from is not None:
-            weights = load_checkpoint(self.recipe.run.start_from / "best.pt", self.recipe.device)
+        if weights is not None:
             load_networks(self.recipe, weights)
         distributed.copy_from_first(self.recipe.networks())
         if self.recipe.run.ema > 0:
             networks = self.recipe.exported_networks()
             self.average = {n: {k: v.clone() for k, v in net.state_dict().items()} for n, net in networks.items()}
         if me.is_first:
+            folder = self.recipe.run.out
             folder.mkdir(parents=True, exist_ok=True)
             _write_beside(folder / "config.json", lambda p: p.write_text(json.dumps(self._config, indent=2) + "\n"))
+
+    def _read(self) -> tuple[Any, bool]:
+        """The checkpoint to begin with, if any, and whether it is this run's own."""
+        run = self.recipe.run
+        last = run.out / "last.pt"
+        # Through the memory where it is sent to other processes.
+        device = self.recipe.device if distributed.everyone() == 1 else torch.device("cpu")
+        if not last.is_file():
+            return (None if run.start_from is None else load_checkpoint(run.start_from / "best.pt", device)), False
+        old = json.loads((run.out / "config.json").read_text(encoding="utf-8"))
+        difference = first_difference(old, self._config)
+        if difference is not None:
+            key, was, now = difference
+            raise ConfigError(
+                f"{run.out} holds a run with {key} = {was!r} but this one has {now!r}: "
+                f"set {key} back to go on with it, or choose another run.out"
+            )
+        return load_checkpoint(last, device), True
 
     def update_average(self) -> None:
         """Average ← decay·average + (1 − decay)·weights; counters and other integers are copied."""
@@ -103,7 +117,10 @@ class State:
         load_networks(self.recipe, checkpoint)
         for name, optimizer in self.recipe.optimizers().items():
             optimizer.load_state_dict(checkpoint["optimizers"][name])
-        self.average = {n: dict(w) for n, w in checkpoint["average"].items()}
+        networks = self.recipe.networks()
+        for name, average in checkpoint["average"].items():
+            places = {key: value.device for key, value in networks[name].state_dict().items()}
+            self.average[name] = {key: value.to(places[key]) for key, value in average.items()}
 
 
 def whole_config(run: RunConfig, config: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -62,7 +63,19 @@ def start(device: torch.device) -> Processes:
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         return Processes()
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        if os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0" and (
+            os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        ):
+            # Seen here, and pytorch issue 135712: the addresses of the processes that ended are found again.
+            raise ConfigError(
+                "torchrun would start again into the addresses of the processes that ended: give --max-restarts with "
+                "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in the environment of every torchrun"
+            )
+        # A process that validates alone keeps the others waiting; one that was killed is noticed by torchrun at once.
+        nccl = device.type == "cuda"
+        dist.init_process_group(
+            "nccl" if nccl else "gloo", timeout=timedelta(hours=2), device_id=device if nccl else None
+        )
     return processes()
 
 
@@ -97,7 +110,8 @@ def pair() -> Pair | None:
     return _pairs[0] if _pairs else None
 
 
-def _everyone() -> int:
+def everyone() -> int:
+    """How many processes there are, whatever they share."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
@@ -172,29 +186,49 @@ def place_in_batch() -> Processes:
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace each gradient by its mean over processes, in one message."""
+    """Replace each gradient by its mean over processes, in one message.
+
+    A parameter without a gradient here (a decoder whose domain this process has not) counts as zero; one without a
+    gradient anywhere stays without. So networks that only some processes use are averaged over those that do, weighted
+    by their part of the batch, and all processes keep all weights.
+    """
     count = processes().count
     if count == 1:
         return
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    flat = torch.cat([g.reshape(-1) for g in gradients])
+    every = list(parameters)
+    has = [parameter.grad is not None for parameter in every]
+    parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in every]
+    presence = torch.tensor(has, dtype=parts[0].dtype, device=parts[0].device)
+    flat = torch.cat([*(part.reshape(-1) for part in parts), presence])
     dist.all_reduce(flat, group=_group())
     flat /= count
+    anywhere = has if all(has) else (flat[-len(every) :] > 0).tolist()
     offset = 0
-    for gradient in gradients:
-        gradient.copy_(flat[offset : offset + gradient.numel()].view_as(gradient))
-        offset += gradient.numel()
+    for parameter, part, present in zip(every, parts, anywhere, strict=True):
+        if present:
+            parameter.grad = part.copy_(flat[offset : offset + part.numel()].view_as(part))
+        offset += part.numel()
 
 
 def average_metrics(metrics: Mapping[str, Tensor]) -> dict[str, float]:
-    """Mean over processes of named scalars."""
+    """Mean of named scalars over the processes that have them."""
     names = sorted(metrics)
+    count = processes().count
+    if count > 1:
+        told: list[list[str]] = [[]] * count
+        dist.all_gather_object(told, names, group=_group())
+        names = sorted({name for some in told for name in some})
     if not names:
         return {}
-    values = torch.stack([metrics[name].detach().float().reshape(()) for name in names])
-    if processes().count > 1:
-        dist.all_reduce(values, group=_group())
-        values /= processes().count
+    found = [metrics[name].detach().float().reshape(()) if name in metrics else None for name in names]
+    device = next((value.device for value in found if value is not None), torch.device("cpu"))
+    zero = torch.zeros((), device=device)
+    values = torch.stack([zero if value is None else value for value in found])
+    if count > 1:
+        seen = torch.tensor([float(value is not None) for value in found], device=device)
+        both = torch.stack([values, seen])
+        dist.all_reduce(both, group=_group())
+        values = both[0] / both[1]
     return dict(zip(names, values.tolist(), strict=True))
 
 
@@ -210,7 +244,7 @@ def gathered(tensor: Tensor) -> Tensor:
 
 def any_process(flag: bool, device: torch.device) -> bool:
     """True everywhere when `flag` is true anywhere, so that all stop at the same step."""
-    if _everyone() == 1:
+    if everyone() == 1:
         return flag
     value = torch.tensor(float(flag), device=device)
     dist.all_reduce(value, dist.ReduceOp.MAX)
@@ -219,7 +253,7 @@ def any_process(flag: bool, device: torch.device) -> bool:
 
 def wait_for_all() -> None:
     """Return once every process has come here."""
-    if _everyone() > 1:
+    if everyone() > 1:
         dist.barrier()
 
 

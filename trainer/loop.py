@@ -9,7 +9,7 @@
 A run's folder holds config.json, last.pt, best.pt, metrics.jsonl, state.json, clips/ and tensorboard/. Starting again
 with the same settings and folder goes on from last.pt, bit for bit. Ctrl-C (or SIGTERM, or a file `stop` in the folder)
 ends after the step with a checkpoint.
-Runs under torchrun: all processes step together, the first one validates and writes.
+Runs under torchrun: all processes step together, the first one validates, reads and writes (docs/distributed.md).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from rich.console import Console
 from torch import Tensor
 
 from realtime.errors import ConfigError
-from trainer import distributed
+from trainer import agreement, distributed
 from trainer.accumulation import refuse_batch_statistics
 from trainer.checkpoint import State
 from trainer.config import RunConfig
@@ -65,7 +65,7 @@ def train(run: RunConfig, config: Any, console: Console | None = None) -> Outcom
     try:
         items = distributed.parts(run.batch, run.accumulate)
         told = StateFile(run.out, active=me.is_first)
-        with told.told(run.recipe, run.steps, distributed.device_words(device)):
+        with told.told(run.recipe, run.steps, distributed.device_words(device)), agreement.company():
             torch.manual_seed(run.seed)
             recipe = recipe_class(config, run)
             return _train(recipe, items, me, console or Console(), told)
@@ -78,6 +78,8 @@ def _train(recipe: Recipe, items: list[range], me: distributed.Processes, consol
     refuse_batch_statistics(recipe.networks(), run.accumulate)
     state = State(recipe)
     state.resume_or_begin(me)
+    if me.is_first and distributed.everyone() > 1:
+        console.print(f"{agreement.words(recipe.device, run.batch)}, from step {state.step}", highlight=False)
     if state.step >= run.steps:
         return _ended(state, told, me, interrupted=False)
     with contextlib.ExitStack() as stack:
