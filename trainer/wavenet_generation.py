@@ -143,6 +143,7 @@ def _compiled(
     chunk = max(1, _CHUNK_VALUES // weights.bias.shape[0])
     coldness = np.float32(1.0) / np.float32(temperature)
 
+    @torch.no_grad()  # which a new thread does not inherit
     def stream(item: int) -> None:
         previous = int(memory.previous[item])
         own_voice = None if voice is None else voice[item : item + 1]
@@ -161,7 +162,7 @@ def _compiled(
 
     workers = min(batch, torch.get_num_threads())
     if workers > 1:
-        with torch.inference_mode(False), ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(workers) as pool:
             list(pool.map(stream, range(batch)))
     else:
         for item in range(batch):

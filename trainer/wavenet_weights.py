@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -103,8 +104,9 @@ def weights_of(network: WaveNet) -> Weights:
 
 def drawn(logits: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
     """Codes (batch,) of logits (batch, levels) and uniforms (batch,)."""
-    scale = 1.0 / torch.tensor(temperature, dtype=logits.dtype)
-    likely = torch.exp((logits - logits.amax(1, keepdim=True)) * scale.to(logits.device))
+    # float32's quotient, as the kernel has it; a plain number, because a CUDA graph takes no tensor from the CPU.
+    scale = float(np.float32(1.0) / np.float32(temperature))
+    likely = torch.exp((logits - logits.amax(1, keepdim=True)) * scale)
     added = likely.double().cumsum(1)
     return (added[:, :-1] <= uniforms.double()[:, None] * added[:, -1:]).sum(1)
 

@@ -88,6 +88,16 @@ def test_a_stream_in_parts_is_the_stream_in_one(form: str) -> None:
     assert torch.equal(torch.cat(parts, 1), expected)
 
 
+def test_streams_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several streams on several threads draw what each draws alone, whoever wants a gradient of the conditioning."""
+    network = _network()
+    uniforms, condition, voice = _inputs(3)
+    alone = [generate(network, SAMPLES, uniforms[k : k + 1], condition[k : k + 1], voice[k : k + 1]) for k in range(3)]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    together = generate(network, SAMPLES, uniforms, condition.requires_grad_(), voice)
+    assert torch.equal(together, torch.cat(alone))
+
+
 def test_draws_follow_the_probabilities() -> None:
     """Even uniforms draw each level as often as its probability says; low temperatures draw the likeliest alone."""
     logits = torch.log(torch.tensor([[0.1, 0.0, 0.4, 0.5]])).expand(1000, -1)

@@ -28,11 +28,10 @@ def wavenet(
     from rich.progress import Progress
     from rich.table import Table
 
-    from trainer.distributed import device_words
-    from trainer.wavenet_bench import measure
+    from trainer.wavenet_bench import machine_words, measure
 
     torch.set_num_threads(1)  # the table says: on one core
-    machine = device_words(torch.device("cpu"))
+    machine = machine_words()
     with Progress(transient=True, disable=as_json) as progress:
         task = progress.add_task("drawing", total=rounds)
         rows = measure(rounds=rounds, block=block, on_round=lambda _: progress.advance(task))
