@@ -20,7 +20,9 @@ normalisation is per frame (the streaming law); frames condition their own sampl
 Left out: the paper's beam search over generated samples and its generation from back to front, which no stream has.
 
 Streaming: bank, generator in its window and sampling WaveNet are one graph, late by the bank's reach and the window's
-look-ahead. It is slower than real time at the published size: for live use teach a student (`retimbre prepare taught`).
+look-ahead. It is slower than real time: for live use teach a student (`retimbre prepare taught`).
+
+Longer than 300 lines because its settings, both stages and their way into a package are one system: one file.
 """
 
 from __future__ import annotations
@@ -189,8 +191,8 @@ class TimbreTron(CycleGame):
         pictures: dict[Side, Tensor] = {side: self.pictures.of(batch[side]) for side in SIDES}
         told = self.play_game(pictures, step) if learns != "wavenets" else {}
         if learns != "game":
-            nats = {side: self._nats(side, batch[side], pictures[side]).to(self.device) for side in SIDES}
-            self.descend("wavenet", nats["a"] + nats["b"])
+            nats = {side: self._nats(side, batch[side], pictures[side]).to(self.device) for side in self.mine}
+            self.descend("wavenet", torch.stack(list(nats.values())).sum())
             told |= {f"nats_{side}": value for side, value in nats.items()}
         self._steps_done = step + 1
         return told
