@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from realtime.errors import ConfigError, DataError
@@ -83,6 +84,46 @@ class State:
                 f"set {key} back to go on with it, or choose another run.out"
             )
         return load_checkpoint(last, device), True
+
+    def collect(self) -> None:
+        """Under `run.model_parallel`, before the first process judges or writes: give it its partner's side."""
+        pair = distributed.pair()
+        if pair is None or dist.get_rank() > 1:
+            return
+        names = [name for name in self.recipe.networks() if self.recipe.side_of(name) == 1]
+        if pair.side == 1:
+            dist.send_object_list([self._held(names)], dst=0)
+            return
+        held: list[Any] = [None]
+        dist.recv_object_list(held, src=1)
+        self._take(held[0])
+
+    def _held(self, names: Iterable[str]) -> dict[str, Any]:
+        """Networks, their averages and what their optimizers know of them, in the CPU's memory."""
+        networks = {name: self.recipe.networks()[name] for name in names}
+        theirs = {id(parameter) for network in networks.values() for parameter in network.parameters()}
+        known = {}
+        for name, optimizer in self.recipe.optimizers().items():
+            every = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            state = optimizer.state_dict()["state"]
+            known[name] = {at: s for at, s in state.items() if id(every[at]) in theirs}
+        held = {
+            "networks": {name: network.state_dict() for name, network in networks.items()},
+            "average": {name: self.average[name] for name in networks if name in self.average},
+            "optimizers": known,
+        }
+        return _on_cpu(held)  # type: ignore[no-any-return]
+
+    def _take(self, held: Mapping[str, Any]) -> None:
+        for name, weights in held["networks"].items():
+            self.recipe.networks()[name].load_state_dict(weights)
+        for name, weights in held["average"].items():
+            for key, value in weights.items():
+                self.average[name][key].copy_(value)
+        for name, optimizer in self.recipe.optimizers().items():
+            known = optimizer.state_dict()
+            known["state"] = known["state"] | held["optimizers"][name]
+            optimizer.load_state_dict(known)
 
     def update_average(self) -> None:
         """Average ← decay·average + (1 − decay)·weights; counters and other integers are copied."""
@@ -156,6 +197,12 @@ def load_networks(recipe: Recipe, checkpoint: Mapping[str, Any]) -> None:
             network.load_state_dict(checkpoint["networks"][name])
         except (KeyError, RuntimeError) as error:
             raise DataError(f"the checkpoint does not fit network {name!r} of {recipe.name}: {error}") from error
+
+
+def _on_cpu(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _on_cpu(inner) for key, inner in value.items()}
+    return value.cpu() if isinstance(value, Tensor) else value
 
 
 def _write_beside(path: Path, write: Callable[[Path], object]) -> None:

@@ -55,6 +55,9 @@ class RunConfig:
     precision: Literal["float32", "bfloat16"] = setting("float32", "bfloat16: mixed precision, weights stay float32")
     accumulate: int = setting(1, "parts in which a batch is computed, for less memory; equal to the whole", minimum=1)
     gradient_checkpointing: bool = setting(False, "compute inner values again backwards: less memory, more time")
+    model_parallel: bool = setting(
+        False, "two processes hold a side each of a model that has two (cyclegan, timbretron)"
+    )
     prefetch: int = setting(1, "batches prepared ahead in a background thread; 0: none", minimum=0, maximum=64)
     ema: float = setting(
         0.0, "decay of the averaged weights used to validate and export; 0: none", minimum=0, maximum=1
@@ -71,7 +74,7 @@ FREE_ON_RESUME = frozenset(
     "run." + name
     for name in (
         "out", "steps", "validate_every", "checkpoint_every", "log_every", "device", "threads", "prefetch",
-        "accumulate", "gradient_checkpointing",
+        "accumulate", "gradient_checkpointing", "model_parallel",
     )
 )  # fmt: skip
 

@@ -17,8 +17,10 @@ terms of the other do not contain it), and each fake is computed once where the 
 the discriminators are those of this step, since the generators have not moved. T4, the mean relative forward-cycle
 error |G(F(x)) − x| / |x|, counts x from silence; beside it stands `cycle_seen`, with x as the network sees it.
 
-Model parallel (`trainer.placement`): G_ab and D_b live on the first device, G_ba and D_a on `second_device`; inside the
-graph only the two fakes cross. Longer than 300 lines with its settings: one algorithm, told once.
+Model parallel (`trainer.placement`): G_ab and D_b live on the first device, G_ba and D_a on `second_device`, or with
+`run.model_parallel` in a process of their own; inside the graph only the two fakes cross.
+
+Longer than 300 lines with its settings: one algorithm, told once.
 """
 
 from __future__ import annotations
@@ -130,8 +132,18 @@ class CycleGame(Recipe):
                 f"fit it: use a multiple of {2**shapes.downs}"
             )
         training: GameTraining = self.config.training
-        second = placement.second_device(training.second_device, self.device)
-        self.devices: dict[Side, torch.device] = {"b": self.device, "a": second}
+        self.mine: tuple[Side, ...] = tuple(SIDES[number] for number in placement.sides_here())
+        """The domains that this process makes and judges; the other one's networks wait in the CPU's memory."""
+        if len(self.mine) == 1:
+            if training.second_device:
+                raise ConfigError(
+                    f"training.second_device is {training.second_device} and run.model_parallel is on: one process "
+                    "with two devices, or two processes with one each, so leave one of them away"
+                )
+            places = [self.device if side in self.mine else torch.device("cpu") for side in SIDES]
+        else:
+            places = [self.device, placement.second_device(training.second_device, self.device)]
+        self.devices: dict[Side, torch.device] = dict(zip(SIDES, places, strict=True))
         """Where a domain is made and judged: G_ab and D_b, and G_ba and D_a."""
         self.generators: dict[Side, nn.Module] = {}
         self.discriminators: dict[Side, nn.Module] = {}
@@ -167,6 +179,11 @@ class CycleGame(Recipe):
         """One for both generators, one for both discriminators."""
         return self._optimizers
 
+    def side_of(self, network: str) -> int:
+        """Side 0 makes and judges b: `generator_ab`, `…_b`, `…_b_replay`."""
+        made = "b" if network == "generator_ab" else "a" if network == "generator_ba" else network.split("_")[1]
+        return SIDES.index(made)
+
     def batch(self, step: int, items: range) -> dict[str, Tensor]:
         """a and b, (items, samples) at the model's rate: slices drawn apart, so that no pairing can be learnt."""
         return self.domains.batch(step, items)
@@ -177,28 +194,34 @@ class CycleGame(Recipe):
         self._steps_done = step + 1
         identity = self.identity_weight(step)
         # Both domains where both are needed; what crosses devices inside the graph are the two fakes alone.
-        real = {s: {key: pictures[key].to(device) for key in SIDES} for s, device in self.devices.items()}
+        real = {s: {key: pictures[key].to(self.devices[s]) for key in SIDES} for s in self.mine}
         made: dict[Side, Tensor] = {}
         same: dict[Side, Tensor] = {}
         for side, other in DIRECTIONS:
+            if side not in self.mine:
+                continue
             heard = real[side][other]
             seen = torch.cat([heard, real[side][side]]) if identity > 0 else heard
             given = self.generators[side](seen)
             made[side], same[side] = given[: len(heard)], given[len(heard) :]
 
         told: dict[str, Tensor] = {}
-        for _ in range(training.discriminator_steps):
+        for number in range(training.discriminator_steps):
             total = torch.zeros((), device=self.device)
-            for side in SIDES:
-                loss = self._discriminator_loss(side, real[side][side], self.replay[side](made[side]))
+            for side in self.mine:
+                with placement.drawing_apart(SIDES.index(side), number, self.devices[side]):
+                    loss = self._discriminator_loss(side, real[side][side], self.replay[side](made[side]))
                 told[f"discriminator_{side}"] = loss.detach()
                 total = total + training.discriminator_weight * loss.to(self.device)
             self.descend("discriminator", total)
 
-        first, second = (
-            self._generator_loss(side, made[side], same[side], real[side][side], identity, told) for side in SIDES
-        )
-        self.descend("generator", placement.together(first, second, [self.devices[side] for side in SIDES]))
+        sides = [
+            self._generator_loss(side, made[side], same[side], real[side][side], identity, told) for side in self.mine
+        ]
+        both = len(sides) == 2
+        devices = [self.devices[side] for side in self.mine]
+        loss = placement.together(sides[0], sides[1], devices) if both else placement.apart(sides[0])
+        self.descend("generator", loss)
         return {name: value.to(self.device) for name, value in told.items()}
 
     def _generator_loss(

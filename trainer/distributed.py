@@ -210,13 +210,22 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         offset += part.numel()
 
 
+def norm_of_both_sides(norm: Tensor) -> Tensor:
+    """The norm of a gradient of which this process has one side (`pair_up`): √(a² + b²); else as it is."""
+    if not _pairs:
+        return norm
+    total = norm.square()
+    dist.all_reduce(total)
+    return (total / processes().count).sqrt()
+
+
 def average_metrics(metrics: Mapping[str, Tensor]) -> dict[str, float]:
     """Mean of named scalars over the processes that have them."""
     names = sorted(metrics)
-    count = processes().count
+    count = everyone()
     if count > 1:
         told: list[list[str]] = [[]] * count
-        dist.all_gather_object(told, names, group=_group())
+        dist.all_gather_object(told, names)
         names = sorted({name for some in told for name in some})
     if not names:
         return {}
@@ -227,7 +236,7 @@ def average_metrics(metrics: Mapping[str, Tensor]) -> dict[str, float]:
     if count > 1:
         seen = torch.tensor([float(value is not None) for value in found], device=device)
         both = torch.stack([values, seen])
-        dist.all_reduce(both, group=_group())
+        dist.all_reduce(both)
         values = both[0] / both[1]
     return dict(zip(names, values.tolist(), strict=True))
 

@@ -63,6 +63,8 @@ def train(run: RunConfig, config: Any, console: Console | None = None) -> Outcom
     device = distributed.choose_device(run.device)
     me = distributed.start(device)
     try:
+        if run.model_parallel:
+            distributed.pair_up()
         items = distributed.parts(run.batch, run.accumulate)
         told = StateFile(run.out, active=me.is_first)
         with told.told(run.recipe, run.steps, distributed.device_words(device)), agreement.company():
@@ -76,10 +78,14 @@ def train(run: RunConfig, config: Any, console: Console | None = None) -> Outcom
 def _train(recipe: Recipe, items: list[range], me: distributed.Processes, console: Console, told: StateFile) -> Outcome:
     run = recipe.run
     refuse_batch_statistics(recipe.networks(), run.accumulate)
+    if run.model_parallel:
+        for name in recipe.networks():
+            recipe.side_of(name)  # every one has a side, or the system is refused
     state = State(recipe)
     state.resume_or_begin(me)
     if me.is_first and distributed.everyone() > 1:
-        console.print(f"{agreement.words(recipe.device, run.batch)}, from step {state.step}", highlight=False)
+        who = f"{agreement.words(recipe.device, run.batch)}, from step {state.step}"
+        console.print(who, highlight=False, soft_wrap=True)
     if state.step >= run.steps:
         return _ended(state, told, me, interrupted=False)
     with contextlib.ExitStack() as stack:
@@ -102,9 +108,13 @@ def _train(recipe: Recipe, items: list[range], me: distributed.Processes, consol
             if state.step % run.log_every == 0 or done or stopping:
                 _log(state, losses, monitor)
                 losses = []
-            if state.step % run.validate_every == 0 or done:
+            judging = state.step % run.validate_every == 0 or done
+            writing = state.step % run.checkpoint_every == 0 or done or stopping
+            if judging or writing:
+                state.collect()
+            if judging:
                 _validate(state, monitor, told)
-            if me.is_first and (state.step % run.checkpoint_every == 0 or done or stopping):
+            if me.is_first and writing:
                 state.write_last()
             if stopping and not done:
                 return _ended(state, told, me, interrupted=True)

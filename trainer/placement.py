@@ -24,19 +24,21 @@ written once, for one side, as a generator that yields what it gives and is sent
 
 `loss.backward()` then leaves the same gradients to float precision, shown by a test with optimizers and steps. Between
 devices of one process autograd moves the gradients itself and the devices work at the same time, since calls to them
-return at once; this is what `trainer.models.cyclegan` does under `training.second_device`. Two processes are for two
-machines, or for processors: there `distributed.pair_up()` first makes partners of neighbours (0 and 1, 2 and 3 …), so
-that batches are shared, and gradients averaged, between the processes of one side alone.
+return at once; this is what `trainer.cycle_game` does under `training.second_device`. Two processes
+(`run.model_parallel`) are for two machines, or for processors: there `distributed.pair_up()` first makes partners of
+neighbours (0 and 1, 2 and 3 …), so that batches are shared, and gradients averaged, between the processes of one side
+alone. What is drawn for one side is drawn in `drawing_apart`, so that it does not depend on where the other is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from realtime.errors import ConfigError
 from trainer import distributed
@@ -59,6 +61,27 @@ def second_device(name: str, first: torch.device) -> torch.device:
             "leave it empty, or use one that is there"
         )
     return device
+
+
+def sides_here() -> tuple[int, ...]:
+    """The sides of a model that this process computes: both, or after `distributed.pair_up()` its own."""
+    me = distributed.pair()
+    return (0, 1) if me is None else (me.side,)
+
+
+@contextlib.contextmanager
+def drawing_apart(side: int, number: int, device: torch.device) -> Iterator[None]:
+    """Inside, random numbers are of this side and `number` of the step alone, whatever the other side draws.
+
+    device: where they are drawn, beside the CPU.
+    """
+    seed = torch.initial_seed()
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed((seed + 0x9E3779B97F4A7C15 * (2 * number + side + 1)) % 2**63)
+        try:
+            yield
+        finally:
+            torch.manual_seed(seed)  # the state comes back by itself, `initial_seed` does not
 
 
 def together(first: Side, second: Side, devices: Sequence[torch.device] | None = None) -> Tensor:
@@ -89,19 +112,6 @@ def swap(tensor: Tensor) -> Tensor:
     """Give the partner `tensor` and get its own, of the same shape and type; gradients change places backwards."""
     given: Tensor = _Swap.apply(tensor)  # type: ignore[no-untyped-call]
     return given
-
-
-def share_networks(networks: Iterable[nn.Module], owner: int) -> None:
-    """Give the partner the parameters and buffers of side `owner` (0 or 1): to validate, to write a checkpoint."""
-    me = distributed.pair()
-    if me is None:
-        return
-    for network in networks:
-        for tensor in network.state_dict().values():
-            if me.side == owner:
-                dist.send(tensor, me.partner)
-            else:
-                dist.recv(tensor, me.partner)
 
 
 def _answer(side: Side, given: Tensor) -> tuple[Tensor, bool]:

@@ -151,6 +151,13 @@ class Recipe(ABC):
         """The networks that ship: all but the discriminators."""
         return {name: net for name, net in self.networks().items() if not name.startswith("discriminator")}
 
+    def side_of(self, network: str) -> int:
+        """Which of two processes holds a network under `run.model_parallel` (0 or 1); ConfigError without sides."""
+        raise ConfigError(
+            f"run.model_parallel is for systems of two sides, cyclegan and timbretron, and {self.name} is none: leave "
+            f"it away, and use run.gradient_checkpointing or run.accumulate if {network} is too large"
+        )
+
     def descend(self, optimizer: str, loss: Tensor) -> None:
         """Gradient of `loss` for this optimizer's parameters alone, averaged over processes, clipped, applied.
 
@@ -170,7 +177,7 @@ class Recipe(ABC):
     def _take_step(self, optimizer: str, parameters: list[nn.Parameter], loss: Tensor) -> None:
         distributed.average_gradients(parameters)
         gradients = [p.grad for p in parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = distributed.norm_of_both_sides(torch.nn.utils.get_total_norm(gradients))
         # The averaged norm is the same in every process, so that all of them stop together.
         if not torch.isfinite(norm):
             raise DivergedError(

@@ -1,9 +1,9 @@
 """Two nodes of two processes on this machine train the toy under torchrun's own agent; a worker may be killed.
 
 As a program (`python nodes.py OUT MATERIAL`) it trains on two nodes, on two nodes of which process 3 kills itself in
-step 5, and alone: into OUT/nodes, OUT/killed and OUT/alone. Then UMTN on two processes with a domain each, and alone:
-OUT/umtn-apart, OUT/umtn-alone. torch is imported once and agents and workers are forked, since eight imports would take
-longer than all the rest.
+step 5, and alone: into OUT/nodes, OUT/killed and OUT/alone. Then UMTN on two processes with a domain each, the CycleGAN
+on four, two of which hold a side each, and both alone: OUT/umtn-apart, OUT/umtn-alone, OUT/cycle-apart … torch is
+imported once and agents and workers are forked, since a dozen imports would take longer than all the rest.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -26,9 +27,10 @@ from torch import Tensor, nn
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from tests.trainer import toy
-from trainer import recipe
+from trainer import placement, recipe
 from trainer.config import RunConfig
 from trainer.loop import train
+from trainer.models.cyclegan import CycleGAN
 from trainer.models.umtn import Umtn
 
 KILLED_IN_STEP = 4  # counted from 0: after the checkpoint of step 3
@@ -104,13 +106,13 @@ def agent(node: int, port: int, folder: str, mortal: bool) -> None:
         Path(f"{folder}.{node}.{rank}.txt").write_text(text)
 
 
-def forked(do: Callable[[int, int], object]) -> None:
-    """`do(0 or 1, port)` in two processes at once; an error when one fails."""
+def forked(do: Callable[[int, int], object], count: int = 2) -> None:
+    """`do(number, port)` in `count` processes at once; an error when one fails."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     children = []
-    for number in range(2):
+    for number in range(count):
         child = os.fork()
         if child == 0:
             status = 1
@@ -142,6 +144,36 @@ def translate_apart(rank: int, port: int) -> None:
     translate(Path(sys.argv[1]) / "umtn-apart", Path(sys.argv[2]))
 
 
+def cycle(out: Path, steps: int, **settings: Any) -> None:
+    """The CycleGAN with all that is drawn: replayed fakes, gradient penalty, two steps of the judges."""
+    config = CycleGAN.tiny(Path(sys.argv[2]))
+    training = dataclasses.replace(config.training, game="wgan_gp", discriminator_steps=2)
+    run = RunConfig(
+        "cyclegan", out, steps=steps, batch=4, validate_every=3, log_every=1, device="cpu", ema=0.5, clip_gradient=0.5,
+        **settings,
+    )  # fmt: skip
+    train(run, dataclasses.replace(config, training=training), Console(file=io.StringIO()))
+
+
+def cycle_apart(rank: int, port: int) -> None:
+    """The same in one of four processes, two of which hold a side each, and once interrupted."""
+    told = {"RANK": str(rank), "WORLD_SIZE": "4", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= told
+    exchanged, plain = [], placement._exchange
+
+    def counted(tensor: Tensor) -> Tensor:
+        exchanged.append(tensor.shape)
+        return plain(tensor)
+
+    placement._exchange = counted
+    out = Path(sys.argv[1]) / "cycle-apart"
+    cycle(out, 2, model_parallel=True)
+    exchanged.clear()
+    os.environ["MASTER_PORT"] = str(port + 1)
+    cycle(out, 3, model_parallel=True)
+    out.with_name(f"exchanged-{rank}").write_text(str(len(exchanged)))
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
@@ -153,6 +185,8 @@ if __name__ == "__main__":
     forked(functools.partial(agent, folder=f"{root}/nodes", mortal=False))
     forked(functools.partial(agent, folder=f"{root}/killed", mortal=True))
     forked(translate_apart)
+    forked(cycle_apart, 4)
     # Last: a process that has used autograd's threads is not one to fork.
     train(*toy.settings(root / "alone"), Console(file=io.StringIO()))
     translate(root / "umtn-alone", Path(sys.argv[2]))
+    cycle(root / "cycle-alone", 3)

@@ -1,54 +1,73 @@
-"""Model parallel: sides in processes of their own equal one process, with two transfers an iteration."""
+"""Model parallel: two sides in one process; that they equal it in processes of their own is in test_distributed."""
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import subprocess
-import sys
+import io
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
+from torch import Tensor, nn
 
 from realtime.errors import ConfigError
-from tests.trainer import pairs_apart
-from trainer import distributed, placement
+from tests.trainer import toy
+from trainer import distributed, loop, losses, placement
 
 
-def test_pairs_apart_equal_one_process() -> None:
-    """Two pairs on two processes each, the batch halved as well, leave one process's weights to float precision."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(pairs_apart.__file__).parents[2])}
-    environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "4"}
-    started = [
-        subprocess.Popen(
-            [sys.executable, pairs_apart.__file__],
-            env=environment | {"RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(4)
-    ]
-    ended = [process.communicate(timeout=120) for process in started]
-    assert [process.returncode for process in started] == [0, 0, 0, 0], ended
-    told = json.loads(ended[0][0].strip().splitlines()[-1])
-    assert told["processes"] == 2
-    assert told["exchanges_a_step"] == 2
-    assert told["moved"] > 1e-2
-    assert told["difference"] < 1e-5
+def networks() -> tuple[nn.Module, nn.Module]:
+    """A generator and a discriminator of vectors."""
+    return nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 6)), nn.Sequential(
+        nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1)
+    )
+
+
+def side(generator: nn.Module, discriminator: nn.Module, heard: Tensor, truth: Tensor) -> placement.Side:
+    """One side of a CycleGAN's generator step."""
+    fake = generator(heard)
+    other = yield fake
+    again = generator(other)
+    fooled = losses.adversarial(discriminator(fake), real=True, kind="lsgan")
+    return fooled + 10 * losses.distance(again, truth, "l1")
+
+
+def data() -> tuple[Tensor, Tensor]:
+    """Both domains' items."""
+    a, b = torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(0))
+    return a, b
+
+
+def test_one_side_draws_what_it_draws_beside_the_other() -> None:
+    """What a side draws depends on step, side and number alone, and leaves the step's numbers as they were."""
+
+    def drawn(sides: tuple[int, ...]) -> dict[int, Tensor]:
+        torch.manual_seed(9)
+        found = {}
+        for side in sides:
+            with placement.drawing_apart(side, 1, torch.device("cpu")):
+                found[side] = torch.rand(3)
+        found[2] = torch.rand(3)
+        return found
+
+    both, alone = drawn((0, 1)), drawn((1,))
+    assert torch.equal(both[1], alone[1])
+    assert torch.equal(both[2], alone[2])
+    assert not torch.equal(both[0], both[1])
+
+
+def test_systems_without_sides_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """run.model_parallel is for systems that have two sides; the sentence says what else saves memory."""
+    monkeypatch.setattr(distributed, "pair_up", lambda: None)
+    with pytest.raises(ConfigError, match=r"cyclegan and timbretron, and toy is none.*run\.gradient_checkpointing"):
+        loop.train(*toy.settings(tmp_path / "run", "run.model_parallel=true"), Console(file=io.StringIO()))
 
 
 def test_together_is_the_sum_of_both_losses() -> None:
     """Both sides in one process get each other's fakes, and the sum's gradient reaches both generators."""
     torch.manual_seed(1)
-    (g, d), (h, e) = pairs_apart.networks(), pairs_apart.networks()
-    a, b = pairs_apart.data(0, range(4))
-    loss = placement.together(pairs_apart.side(g, d, a, b), pairs_apart.side(h, e, b, a))
+    (g, d), (h, e) = networks(), networks()
+    a, b = data()
+    loss = placement.together(side(g, d, a, b), side(h, e, b, a))
     by_hand = ((d(g(a)) - 1) ** 2).mean() + 10 * (g(h(b)) - b).abs().mean()
     by_hand = by_hand + ((e(h(b)) - 1) ** 2).mean() + 10 * (h(g(a)) - a).abs().mean()
     torch.testing.assert_close(loss, by_hand)
@@ -59,8 +78,8 @@ def test_together_is_the_sum_of_both_losses() -> None:
 
 def test_sides_of_unequal_length_are_refused() -> None:
     """A side that gives oftener than the other cannot be paired."""
-    g, d = pairs_apart.networks()
-    a, b = pairs_apart.data(0, range(4))
+    g, d = networks()
+    a, b = data()
 
     def longer() -> placement.Side:
         got = yield a
@@ -68,7 +87,7 @@ def test_sides_of_unequal_length_are_refused() -> None:
         return got.mean()
 
     with pytest.raises(RuntimeError, match="equally often"):
-        placement.together(pairs_apart.side(g, d, a, b), longer())
+        placement.together(side(g, d, a, b), longer())
 
 
 def test_what_cannot_be_placed_is_refused() -> None:
