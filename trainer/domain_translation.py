@@ -149,7 +149,6 @@ class DomainTranslation(Recipe):
                 "augment.transpose or augment.tempo moves what is heard against what is reconstructed: set both to 0, "
                 "augment.interval raises a part in its place"
             )
-        self.recordings = Recordings.read(data.index)
         self._findings: list[domain_confusion.Finding] = []
         self._steps_done = 0
         self.encoder: nn.Module = self.make_encoder().to(self.device)
@@ -329,6 +328,11 @@ class DomainTranslation(Recipe):
                 logits = decoder(own, condition)
                 nats[row] = torch.stack([code_loss(a[None], b[None]) for a, b in zip(logits, own, strict=True)]).cpu()
         return nats
+
+    @functools.cached_property
+    def recordings(self) -> Recordings:
+        """The index, read on first use: a run converts files where its recordings are not."""
+        return Recordings.read(self.config.data.index)
 
     @functools.cached_property
     def bank(self) -> list[excerpts.Bank]:

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from realtime.errors import ConfigError
+from realtime.errors import ConfigError, DataError
 from trainer.augment import Augmentation
 from trainer.config import RunConfig
 from trainer.decoder_bank import DecoderBank
@@ -197,6 +197,15 @@ def test_an_instrument_never_heard_is_converted(material: Path, tmp_path: Path) 
         umtn.whole_codes(torch.from_numpy(clips[name].input)[None]) for name in ("reed to bell", "bell to horn")
     )
     assert not torch.allclose(reeds, bells)
+
+
+@torch.no_grad()
+def test_a_run_converts_where_its_recordings_are_not(material: Path, tmp_path: Path) -> None:
+    """Only training and exporting read the index; its absence has a sentence there."""
+    umtn = Umtn(_with(Umtn.tiny(material), data={"index": tmp_path / "gone.json"}), _run(tmp_path))
+    assert umtn.convert(np.full(400, 0.1, np.float32), 4096, "horn").shape == (400,)
+    with pytest.raises(DataError, match=r"gone\.json cannot be read"):
+        umtn.manifest()
 
 
 @torch.no_grad()
