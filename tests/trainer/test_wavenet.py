@@ -33,7 +33,7 @@ def _recipe(config: WaveNetConfig, material: Path, seed: int = 1) -> WaveNetReci
 def learnt(material: Path) -> WaveNetRecipe:
     """A tiny one, some steps old."""
     recipe = _recipe(_config(material), material)
-    for step in range(80):
+    for step in range(50):
         for group in recipe.optimizers()["wavenet"].param_groups:
             group["lr"] = 8e-3
         recipe.training_step(recipe.batch(step, range(4)), step)
