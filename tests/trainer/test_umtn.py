@@ -134,6 +134,7 @@ def test_it_learns_to_play_and_to_listen(material: Path, tmp_path: Path) -> None
     assert metrics["nats"] < 5.25  # a guess costs 5.55
     assert metrics["nats"] == pytest.approx((metrics["nats_bell"] + metrics["nats_horn"]) / 2, rel=1e-5)
     assert metrics["confusion_loss"] > 0.3
+    assert metrics["nats"] <= metrics["objective"] < metrics["nats"] + 0.1
     assert 0 <= metrics["probe_accuracy"] <= 1
 
 
