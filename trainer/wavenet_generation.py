@@ -184,4 +184,5 @@ def _on_cuda(
         raise ConfigError(f"the form 'cuda' got a network on {device}, expected one on the GPU: bring it there")
     condition, voice = (None if tensor is None else tensor.to(device) for tensor in (condition, voice))
     moved = Memory(memory.history.to(device), memory.previous.to(device))
-    return batched(network, weights, moved, uniforms.to(device), condition, voice, temperature, graph=True)
+    with torch.cuda.device(device):  # a graph is captured on the current device
+        return batched(network, weights, moved, uniforms.to(device), condition, voice, temperature, graph=True)
