@@ -13,14 +13,16 @@ constant before the next gate, which has its own. Two kinds of way out:
 One set of weights, computed in two ways that tests hold equal:
 
     CausalStack.forward   (batch, channels, frames), for training: torch's dilated convolution
-    StackStep             (frames, channels), for the exported graph: per layer eight nodes of onnxruntime
+    StackStep             (frames, channels), for the exported graph: per layer ten nodes of onnxruntime
 
-        state ─▶ Concat ─▶ Gather: the taps of every frame ─▶ Reshape ─▶ Gemm ─▶ Split ─▶ Tanh · Sigmoid ─▶ Gemm + h
+        state ─▶ Concat ─▶ Gather: the taps of every frame ─▶ Reshape ─▶ Gemm ─▶ Tanh ─▶ Split ─▶ a · b + a ─▶ Gemm + h
                    └─▶ Slice ─▶ next_state
 
 onnxruntime packs a Gemm's constant matrix once, a convolution's weights at every call; the Gemm's own addend is the
-residual. The condition travels as further channels of h that every layer's matrix copies, so it costs no node
-(docs/decisions/0008 has the measurements). A layer's state is the last (kernel − 1) · dilation frames of its input.
+residual; and since σ(b) = ½ + ½ tanh(b / 2), one Tanh serves both halves, tanh(a) · σ(b) = ½ (tanh(a) · tanh(b / 2) +
+tanh(a)), with every ½ folded into the matrices around. The condition travels as further channels of h that every
+layer's matrix copies, so it costs no node (docs/decisions/0008 has the measurements). A layer's state is the last
+(kernel − 1) · dilation frames of its input.
 """
 
 from __future__ import annotations
@@ -119,8 +121,9 @@ class StackStep(nn.Module):
         if self.direct:  # x comes with the condition behind it, which is not heard here
             collected = stack.channels * len(self.dilations)
             out = torch.cat([out[:collected], functional.pad(before @ out[collected:], (0, 0, 0, told))])
+            out[:collected] *= 0.5  # what z lacks, see the gate
         else:
-            out = out.repeat(len(self.dilations), 1)
+            out = 0.5 * out.repeat(len(self.dilations), 1)
         # The condition's channels stand behind the input's, and pass into h unchanged.
         into = torch.zeros(rows + told, width)
         into[:rows, : stack.channels] = entry
@@ -132,9 +135,12 @@ class StackStep(nn.Module):
             taps = torch.zeros(self.kernel, width, 2 * stack.channels)
             taps[:, : stack.channels] = layer.heard.weight.detach().permute(2, 1, 0)
             taps[-1, stack.channels :] = layer.told.weight.detach()[:, :, 0].t()  # told of the present frame alone
+            taps[..., stack.channels :] *= 0.5
+            bias = cast("Tensor", layer.heard.bias).detach().clone()
+            bias[stack.channels :] *= 0.5
             self.heard.append(nn.Parameter(taps.flatten(0, 1), requires_grad=False))
-            self.bias.append(nn.Parameter(cast("Tensor", layer.heard.bias).detach().clone(), requires_grad=False))
-            back = functional.pad(layer.back.weight.detach()[:, :, 0].t(), (0, told))
+            self.bias.append(nn.Parameter(bias, requires_grad=False))
+            back = functional.pad(0.5 * layer.back.weight.detach()[:, :, 0].t(), (0, told))
             self.back.append(nn.Parameter(back.contiguous(), requires_grad=False))
         self.exit = nn.Parameter(out.contiguous(), requires_grad=False)
         self.exit_bias = nn.Parameter(cast("Tensor", stack.exit.bias).detach().clone(), requires_grad=False)
@@ -147,9 +153,9 @@ class StackStep(nn.Module):
         for k, (dilation, state) in enumerate(zip(self.dilations, states, strict=True)):
             seen = torch.cat([state, h])
             taps = torch.arange(frames)[:, None] + dilation * torch.arange(self.kernel)
-            a = torch.addmm(self.bias[k], seen[taps].reshape(frames, -1), self.heard[k])
+            a = torch.tanh(torch.addmm(self.bias[k], seen[taps].reshape(frames, -1), self.heard[k]))
             curve, gate = torch.split(a, self.channels, 1)
-            z = torch.tanh(curve) * torch.sigmoid(gate)
+            z = curve * gate + curve  # twice tanh · σ
             collected.append(z)
             after.append(seen[frames:])
             if k != last:  # nobody hears what the last layer would hand on

@@ -1,18 +1,21 @@
 """Sound to sound, block by block: the network of the streaming WaveNet, with all its memory as state.
 
-    x, a frame of M samples ─▶ level r ─────────────────────────────────────────────┬──────────────┐
-        │                        │ log r², target weights                           │ condition     │
-        ▼                        ▼                                                  ▼               ▼
-      x / r = u ─▶ [u, e(u)] ─▶ filter bank, 2 × M bands ─▶ trainer.causal_stack ─▶ M bands ─▶ · r ─▶ bank back ─▶ y
+    x, a frame of M samples ─▶ level r ───────────────────────────────┬────────────────────┐
+        │                        │ ln r², target weights               │ condition           │
+        ▼                        ▼                                     ▼                     ▼
+      x / r = u ─▶ [u, e(u)] ─▶ filter bank, M of noise beside ─▶ trainer.causal_stack ─▶ · r ─▶ bank back ─▶ y
 
 What was added to WaveNet, so that a small network at a low rate can be enough:
 
 * The filter bank (`trainer.pqmf`): the stack runs once for M samples. (Yang et al., "Multi-band MelGAN", SLT 2021.)
 * Level: r² is the mean power of the last `level_frames` frames, the newest counting most. The network hears sound of
   level 1 and its answer gets the level back: soft playing is no other problem than loud playing.
-* Excitation: e(u) = tanh(4 (u − 0.7)) + tanh(2.8), a pulse a period, which has harmonics where the player's sound has
+* Excitation: e(u) = tanh(10 (u − 0.7)) + tanh(7), a pulse a period, which has harmonics where the player's sound has
   none. They are made before the filter bank, at the full rate. A nonlinearity behind it makes them too, but all of them
   fold into every band, and no filter takes them apart again.
+* Noise: M bands of it beside, as loud as the sound, for bow and breath: no function of a clean tone makes them, and a
+  loss on log spectra misses them everywhere between the harmonics. Played, it is a table read round and round, whose
+  place is state, so that the same playing gives the same sound; in training it is drawn.
 
 With `bands = 1` there is neither: the plain WaveNet on samples, whose condition is its input, as Neural Amp Modeler
 has it (`trainer.nam_file`).
@@ -27,6 +30,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -38,7 +42,8 @@ from trainer.pqmf import FilterBank, to_frames, to_sound
 
 LEVEL_FLOOR = 1e-3  # −60 dBFS: what is softer stays softer than the network's level
 LEVEL_SCALE = 0.15  # of ln r², so that 0 to −60 dB are 0 to −2
-EXCITATION_DRIVE, EXCITATION_POINT = 4.0, 0.7
+EXCITATION_DRIVE, EXCITATION_POINT = 10.0, 0.7
+NOISE_FRAMES = 4096  # of the table: 1.4 s of 16 bands at 48 kHz
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,14 @@ class StreamingModel:
     dilations: tuple[int, ...] = setting((1, 3, 9, 27, 81, 1, 3, 9, 27, 81), "frames between the taps, layer by layer")
     level_frames: int = setting(48, "frames whose power is the level", minimum=2)
     excitation: bool = setting(True, "hear a pulse a period beside the sound")
+    noise: bool = setting(True, "hear noise beside the sound")
 
 
 class StreamingNetwork(nn.Module):
     """x (batch, samples) and target weights → y (batch, samples), late by `delay_samples`; from silence."""
 
     level_window: Tensor
+    noise_table: Tensor
 
     def __init__(self, model: StreamingModel, targets: int) -> None:
         """targets: how many; one is no choice, and then nothing is told. Raises ConfigError for sizes that fit not."""
@@ -67,13 +74,15 @@ class StreamingNetwork(nn.Module):
         self.model = model
         self.targets = targets if targets > 1 else 0
         self.bank = FilterBank(model.bands, model.taps) if model.bands > 1 else None
-        inputs = 1 if self.bank is None else model.bands * (2 if model.excitation else 1)
+        inputs = 1 if self.bank is None else model.bands * (1 + model.excitation + model.noise)
         # Of one band the condition is the sample itself, else the level.
         told = 1 + self.targets
         sizes = (inputs, model.bands, model.channels, told, model.kernel, model.dilations)
         self.stack = CausalStack(*sizes, way_out="summed" if self.bank is None else "direct")
         window = torch.cos(torch.arange(model.level_frames) * (math.pi / (2 * model.level_frames))).square().flip(0)
         self.register_buffer("level_window", window / window.sum(), persistent=False)
+        table = np.random.default_rng(2026).normal(0, 1, (NOISE_FRAMES, model.bands)).astype(np.float32)
+        self.register_buffer("noise_table", torch.from_numpy(table), persistent=False)
 
     @property
     def delay_samples(self) -> int:
@@ -88,8 +97,11 @@ class StreamingNetwork(nn.Module):
             return self.stack.past_frames
         return (self.stack.past_frames + 2 * self.bank.memory + model.level_frames - 1) * model.bands
 
-    def forward(self, x: Tensor, target: Tensor) -> Tensor:
-        """x (batch, samples), whole frames; target (batch, targets), whatever its length when one target is learnt."""
+    def forward(self, x: Tensor, target: Tensor, noise: Tensor | None = None) -> Tensor:
+        """x (batch, samples), whole frames; target (batch, targets), not heard when one target is learnt.
+
+        noise: (batch, bands, frames) of variance 1; None: the table from its beginning, as played.
+        """
         frames = to_frames(x, self.model.bands)
         told = target[:, : self.targets, None].expand(-1, -1, frames.shape[2])
         if self.bank is None:
@@ -104,6 +116,10 @@ class StreamingNetwork(nn.Module):
         if self.model.excitation:
             heard.append(excite(heard[0]))
         bands = torch.cat([self.bank.analysis(functional.pad(u, (self.bank.memory, 0))) for u in heard], 1)
+        if self.model.noise:
+            if noise is None:
+                noise = self.noise_table[torch.arange(frames.shape[2], device=x.device) % NOISE_FRAMES].t()[None]
+            bands = torch.cat([bands, noise * (1 - LEVEL_FLOOR / level)], 1)
         made = self.stack(bands, torch.cat([LEVEL_SCALE * energy.log(), told], 1))
         return to_sound(self.bank.synthesis(functional.pad(made * level, (self.bank.memory, 0))))
 
@@ -117,28 +133,34 @@ def excite(u: Tensor) -> Tensor:
 class StreamingStep(nn.Module):
     """What is exported: x (1, 1, n · bands), [target (1, targets)], states → y and next states.
 
-    States: one a layer of the stack; with a filter bank then the powers, what the bank heard, what it is to give.
+    States: one a layer of the stack; with a filter bank then the powers, what the bank heard, what it is to give, and
+    the place in the table of noise.
     """
 
     def __init__(self, network: StreamingNetwork) -> None:
         super().__init__()
-        self.bands, self.targets, self.excitation = network.model.bands, network.targets, network.model.excitation
+        model = network.model
+        self.bands, self.targets, self.excitation, self.noise = (
+            model.bands, network.targets, model.excitation, model.noise,
+        )  # fmt: skip
         stack, bank = network.stack, network.bank
         self.shapes = list(stack.state_shapes)
         before = None
         if bank is not None:
-            parts = stack.entry.in_channels // self.bands
+            parts, beside = 1 + self.excitation, self.bands * self.noise
             # analysis_filters (band, sample, tap), once for each part, by tap and part and sample
             one = bank.analysis_filters.permute(2, 1, 0)
             before = torch.zeros(bank.memory + 1, parts, self.bands, parts, self.bands)
             for part in range(parts):
                 before[:, part, :, part] = one
-            before = before.reshape(-1, parts * self.bands)
+            before = torch.block_diag(before.reshape(-1, parts * self.bands), torch.eye(beside))
             synthesis = bank.synthesis_filters.permute(2, 1, 0).flatten(0, 1)
             self.synthesis = nn.Parameter(synthesis.contiguous(), requires_grad=False)
             self.window = nn.Parameter(network.level_window[:, None].clone(), requires_grad=False)
             self.taps = bank.memory + 1
+            self.table = nn.Parameter(network.noise_table.clone(), requires_grad=False)
             self.shapes += [(len(self.window) - 1, 1), (bank.memory, parts * self.bands), (bank.memory, self.bands)]
+            self.shapes += [(1, 1)] * self.noise
         self.stack = StackStep(stack, before, 1.0 if bank is None else LEVEL_SCALE)
 
     def initial_states(self) -> tuple[Tensor, ...]:
@@ -154,16 +176,21 @@ class StreamingStep(nn.Module):
         if self.bands == 1:
             made, after = self.stack(torch.cat([frames, frames, *told], 1), given)
             return (made.reshape(1, 1, -1), *after)
-        *layers, powers, heard, due = given
+        layers, (powers, heard, due, *place) = given[: len(self.stack.dilations)], given[len(self.stack.dilations) :]
         powers = torch.cat([powers, (frames * frames).mean(1, keepdim=True)])
         energy = _spread(powers, len(self.window), count) @ self.window + LEVEL_FLOOR**2
         level = energy.sqrt()
         u = frames / level
         heard = torch.cat([heard, torch.cat([u, excite(u)], 1) if self.excitation else u])
-        made, after = self.stack(torch.cat([_spread(heard, self.taps, count), energy.log(), *told], 1), layers)
+        inputs = [_spread(heard, self.taps, count)]
+        if self.noise:
+            rows = (place[0].long() + torch.arange(count)[:, None]) % NOISE_FRAMES
+            inputs.append(self.table[rows[:, 0]] * (1 - LEVEL_FLOOR / level))
+            place = [rows[count - 1 :].float() + 1]  # may be one past the end, which the next call brings round
+        made, after = self.stack(torch.cat([*inputs, energy.log(), *told], 1), layers)
         due = torch.cat([due, made * level])
         y = (_spread(due, self.taps, count) @ self.synthesis).reshape(1, 1, -1)
-        return (y, *after, powers[count:], heard[count:], due[count:])
+        return (y, *after, powers[count:], heard[count:], due[count:], *place)
 
 
 def _spread(rows: Tensor, taps: int, count: int) -> Tensor:

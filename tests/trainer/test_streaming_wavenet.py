@@ -26,6 +26,7 @@ SMALL = StreamingModel(bands=4, taps=16, channels=6, kernel=3, dilations=(1, 3),
 MODELS = {
     "bands": SMALL,
     "no excitation": dataclasses.replace(SMALL, excitation=False, kernel=2),
+    "no noise": dataclasses.replace(SMALL, noise=False),
     "samples": StreamingModel(bands=1, channels=5, kernel=2, dilations=(1, 2, 4)),
 }
 
@@ -70,10 +71,10 @@ def test_what_is_exported_is_what_was_trained(name: str, targets: int) -> None:
 
 @pytest.mark.parametrize("samples", [4, 8, 64, 128, 512, 8192])
 def test_blocks_of_any_multiple_give_the_same_sound(samples: int) -> None:
-    """From one frame a call to 8192 samples a call, stepped and whole are the same numbers."""
+    """From one frame a call to 8192 samples a call, stepped equals whole, beyond one round of the noise too."""
     network = _network(SMALL)
     step, target = StreamingStep(network), torch.tensor([[0.5, 0.5]])
-    x = 0.2 * torch.randn(1, max(1024, 2 * samples))
+    x = 0.2 * torch.randn(1, 1024 if samples < 512 else 3 * 8192)
     with torch.no_grad():
         torch.testing.assert_close(_stepped(step, x, target, samples), network(x, target), atol=1e-5, rtol=0)
 
@@ -118,7 +119,7 @@ def test_an_untrained_network_is_a_wire_late_by_its_delay() -> None:
 
 def test_softer_playing_is_the_same_sound_softer() -> None:
     """What is 20 dB softer, and far from the floor, is answered alike but for the told level, 20 dB softer."""
-    network = _network(SMALL)
+    network = _network(MODELS["no noise"])
     with torch.no_grad():
         for layer in network.stack.layers:
             layer.told.weight[:, 0] = 0  # what the level tells
@@ -126,6 +127,22 @@ def test_softer_playing_is_the_same_sound_softer() -> None:
         network.stack.exit.bias.zero_()
         loud, soft = network(x, target), network(0.1 * x, target)
     assert float((loud - 10 * soft).abs().max() / loud.abs().max()) < 0.02
+
+
+def test_noise_is_silent_in_silence_and_the_same_again() -> None:
+    """In silence no noise is heard, beside a sound it is, and the same playing gives the same noise."""
+    network = _network(SMALL)
+    with torch.no_grad():
+        network.stack.exit.bias.zero_()
+        for layer in network.stack.layers:
+            layer.heard.bias.zero_()
+            layer.told.weight.zero_()
+        target = torch.eye(1, 2)
+        assert float(network(torch.zeros(1, 512), target).abs().max()) < 1e-6
+        x = 0.2 * torch.randn(1, 512)
+        other = torch.randn(1, 4, 128)
+        assert torch.equal(network(x, target), network(x, target))
+        assert float((network(x, target) - network(x, target, other)).abs().max()) > 1e-3
 
 
 def test_it_forgets_what_is_past() -> None:

@@ -41,7 +41,7 @@ from torch import Tensor, nn
 from realtime.errors import ConfigError
 from realtime.features import SamplesFeatures
 from realtime.manifest import FORMAT, Licences, Manifest, State, Target
-from trainer import features
+from trainer import distributed, features
 from trainer.augment import Augmentation
 from trainer.config import RunConfig, setting
 from trainer.data import Recordings, Slices, read_recording
@@ -208,7 +208,7 @@ class StreamingWaveNet(Recipe):
 
     def _paired_step(self, batch: Mapping[str, Tensor], heard: Tensor, step: int) -> dict[str, Tensor]:
         training, target, delay = self.config.training, batch["target"], self.generator.delay_samples
-        made = self.generator(heard, target)[:, self.context + delay :]
+        made = self.generator(heard, target, self._noise(heard))[:, self.context + delay :]
         real = batch["y"][:, self.context : self.samples - delay]
         loss = self.distance(made, real)
         report = {"spectra": loss}
@@ -223,12 +223,16 @@ class StreamingWaveNet(Recipe):
         self.descend("generator", loss)
         return report
 
+    def _noise(self, heard: Tensor) -> Tensor:
+        bands = self.config.model.bands
+        return distributed.normal((len(heard), bands, self.samples // bands), heard.device)
+
     def _unpaired_step(self, batch: Mapping[str, Tensor], heard: Tensor, step: int) -> dict[str, Tensor]:
         training, target, delay = self.config.training, batch["target"], self.generator.delay_samples
         context, end, y = self.context, self.samples, batch["y"]
-        made = self.generator(heard, target)
-        back = self.generator(made, batch["source"])[:, context + 2 * delay :]
-        kept = self.generator(y, target)[:, context + delay :]
+        made = self.generator(heard, target, self._noise(heard))
+        back = self.generator(made, batch["source"], self._noise(heard))[:, context + 2 * delay :]
+        kept = self.generator(y, target, self._noise(heard))[:, context + delay :]
         cycle = self.distance(back, heard[:, context : end - 2 * delay])
         identity = self.distance(kept, y[:, context : end - delay])
         loss = training.cycle_weight * cycle + training.identity_weight * identity
