@@ -40,6 +40,22 @@ def test_each_frame_has_a_code_without_pooling(system: SpectralTranslation) -> N
     assert losses["nats"].item() == pytest.approx(np.log(256), rel=0.05)
 
 
+def test_it_learns_to_play(material: Path, tmp_path: Path) -> None:
+    """Some steps make sound cheaper than a guess, while the classifier beside it stays unsure."""
+    tiny = SpectralTranslation.tiny(material)
+    config = dataclasses.replace(tiny, training=dataclasses.replace(tiny.training, learning_rate=1e-2))
+    torch.manual_seed(0)
+    system = SpectralTranslation(config, RunConfig(recipe="spectral_translation", out=tmp_path, batch=2, device="cpu"))
+    for step in range(30):
+        system.training_step(system.batch(step, range(2)), step)
+    with torch.no_grad():
+        metrics = system.validate()
+    assert metrics["nats"] < 5.3  # a guess costs 5.55
+    assert metrics["confusion_loss"] > 0.3
+    assert metrics["code_spread"] > 0.02
+    assert not any("collapse" in sentence for sentence in system.remarks())
+
+
 @torch.no_grad()
 def test_the_codes_of_training_are_those_of_the_package(system: SpectralTranslation) -> None:
     """The code that a sample is conditioned by in training is the one that it is conditioned by in a whole file."""
