@@ -303,9 +303,9 @@ def test_impossible_settings_are_one_sentence(material: Path) -> None:
 
 def test_published_run_files_have_the_papers_numbers() -> None:
     """The published size is the paper's picture and loss; the small one trains the same parts."""
-    run, paper = load_settings(Path("timbretron"), [])
-    _, small = load_settings(Path("timbretron/small"), [])
-    assert (RUNS / "timbretron.toml").is_file() and run.precision == "bfloat16" and run.gradient_checkpointing
+    run, paper = load_settings(Path("timbretron/paper"), [])
+    _, small = load_settings(Path("timbretron"), [])
+    assert (RUNS / "timbretron" / "paper.toml").is_file() and run.precision == "bfloat16" and run.gradient_checkpointing
     model = paper.model
     assert (model.sample_rate, model.hop, model.bins, model.bins_per_octave) == (16000, 256, 336, 48)
     assert paper.wavenet.cycles * paper.wavenet.layers == 40
