@@ -42,8 +42,8 @@ from trainer.wavenet_weights import silent_memory, weights_of
 SHAPES = (
     WaveNetShape(cycles=2, layers=10, residual=64, skip=128),
     WaveNetShape(cycles=2, layers=10, residual=64, skip=64),
-    WaveNetShape(cycles=2, layers=8, residual=32, skip=32),
-    WaveNetShape(cycles=2, layers=8, residual=16, skip=16),
+    WaveNetShape(cycles=2, layers=8, residual=32, skip=64),
+    WaveNetShape(cycles=2, layers=8, residual=16, skip=32),
 )
 """Those of the design's own measurements."""
 _CALL = 128
