@@ -57,8 +57,8 @@ def adam_pair(
     """Adam for each player, at `training`'s two rates and its first moment."""
     betas = (training.beta1, beta2)
     return {
-        "generator": torch.optim.Adam(generator, training.learning_rate, betas),
-        "discriminator": torch.optim.Adam(discriminator, training.discriminator_learning_rate, betas),
+        "generator": torch.optim.Adam(generator, training.learning_rate, betas, fused=True),
+        "discriminator": torch.optim.Adam(discriminator, training.discriminator_learning_rate, betas, fused=True),
     }
 
 

@@ -1,10 +1,11 @@
-"""Steps per second of `retimbre train cyclegan` against a plain PyTorch version of the same networks, and the loader's.
+"""Steps per second of our pix2pix and CycleGAN against plain PyTorch versions of the same networks, and the loader's.
 
-    python scripts/bench_cyclegan.py [RUN] [--steps 5] [--device cpu] [--set model.width=8 …]
+    python scripts/bench_training.py [RUN …] [--steps 5] [--device cpu] [--set run.batch=2 …]
 
-The plain version is what one writes after the papers: NCHW, nn.InstanceNorm2d, every term of the loss by a call of its
-own, Adam as it comes; fakes are made once, the replay buffer is ours. Both learn the same made-up batches in turns, in
-one process. On the CPU the time is this thread's own, so that what else runs there does not count.
+The plain versions are what one writes after the papers: NCHW, torch's own normalisation and dropout, every term of
+the loss by a call of its own, Adam as it comes; the CycleGAN's fakes are made once and its replay buffer is ours. Both
+learn the same made-up batches in turns, in one process. On the CPU the time is this thread's own, so that what else
+runs there does not count.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import dataclasses
 import statistics
 import tempfile
 import time
+import typing
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,16 +24,47 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainer import losses
+from trainer import distributed, losses
 from trainer.commands.train import load_settings
 from trainer.material import write_material
 from trainer.models.cyclegan import CycleGAN
+from trainer.models.pix2pix import Pix2Pix
+from trainer.recipe import Recipe, find
 from trainer.resnet import FrameNorm
+from trainer.step import training_step
 from trainer.two_domains import DIRECTIONS, SIDES, Side
 
 
-class Plain:
-    """The same algorithm without any of our care."""
+class PlainPix2Pix:
+    """Isola et al.'s step without any of our care."""
+
+    def __init__(self, recipe: Pix2Pix) -> None:
+        self.recipe = recipe
+        self.g, self.d = _torchs(recipe.generator), _torchs(recipe.discriminator)
+        training = recipe.config.training
+        betas = (training.beta1, 0.999)
+        self.g_adam = torch.optim.Adam(self.g.parameters(), training.learning_rate, betas)
+        self.d_adam = torch.optim.Adam(self.d.parameters(), training.discriminator_learning_rate, betas)
+
+    def step(self, batch: dict[str, Tensor], _step: int) -> None:
+        """One step."""
+        training, x, y = self.recipe.config.training, batch["x"], batch["y"]
+        made = self.g(x)
+        self.d_adam.zero_grad()
+        real = losses.adversarial(self.d(torch.cat([x, y], 1)), real=True, kind=training.adversarial)
+        fake = losses.adversarial(self.d(torch.cat([x, made.detach()], 1)), real=False, kind=training.adversarial)
+        ((real + fake) / 2).backward()
+        self.d_adam.step()
+        self.d.requires_grad_(requires_grad=False)
+        self.g_adam.zero_grad()
+        fooled = losses.adversarial(self.d(torch.cat([x, made], 1)), real=True, kind=training.adversarial)
+        (fooled + training.distance_weight * functional.l1_loss(made, y)).backward()
+        self.g_adam.step()
+        self.d.requires_grad_(requires_grad=True)
+
+
+class PlainCycleGAN:
+    """Zhu et al.'s step without any of our care."""
 
     def __init__(self, recipe: CycleGAN) -> None:
         self.recipe = recipe
@@ -86,6 +119,18 @@ class Plain:
         return made
 
 
+def _torchs(network: nn.Module) -> nn.Module:
+    """A copy with torch's own batch normalisation and dropout."""
+    copied = copy.deepcopy(network)
+    for module in list(copied.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, distributed.BatchNorm2d):
+                setattr(module, name, nn.BatchNorm2d(child.num_features).to(next(network.parameters()).device))
+            elif isinstance(child, distributed.Dropout):
+                setattr(module, name, nn.Dropout(child.probability))
+    return copied
+
+
 def _plain(generator: nn.Module) -> nn.Module:
     """The layers of a ResNetGenerator as (batch, channels, bins, frames), with instance normalisation."""
     layers = copy.deepcopy(generator.layers)
@@ -111,37 +156,50 @@ def _clock(device: torch.device) -> Callable[[], float]:
     return now
 
 
+def measured(name: str, overrides: list[str], material: Path, steps: int) -> list[str]:
+    """A row of the table."""
+    run, config = load_settings(Path(name), overrides)
+    data = find(run.recipe).tiny(material).data
+    if run.recipe == "cyclegan":
+        recipe: Recipe = CycleGAN(dataclasses.replace(config, data=dataclasses.replace(data, pairs=None)), run)
+        plain: PlainPix2Pix | PlainCycleGAN = PlainCycleGAN(typing.cast("CycleGAN", recipe))
+    else:
+        recipe = Pix2Pix(dataclasses.replace(config, data=data), run)
+        plain = PlainPix2Pix(recipe)
+    clock = _clock(recipe.device)
+    times: dict[str, list[float]] = {"ours": [], "plain": [], "loader": []}
+    for step in range(steps + 1):
+        start = clock()
+        loaded = recipe.batch(step, range(run.batch))
+        times["loader"].append(clock() - start)
+        batch = {key: tensor.to(recipe.device) for key, tensor in loaded.items()}
+        for key, learn in (("ours", lambda b, n: training_step(recipe, [b], n)), ("plain", plain.step)):
+            start = clock()
+            learn(batch, step)
+            times[key].append(clock() - start)
+    found = {key: statistics.median(values[1:]) for key, values in times.items()}  # the first warms up
+    return [
+        name, str(run.batch), f"{found['ours']:.3f}", f"{found['plain']:.3f}", f"{found['plain'] / found['ours']:.2f}",
+        f"{found['ours'] / found['loader']:.0f}",
+    ]  # fmt: skip
+
+
 def main() -> None:
-    """Print one table row."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("run", nargs="?", default="cyclegan")
+    parser.add_argument("runs", nargs="*", default=["pix2pix", "cyclegan"])
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--set", action="append", default=[])
     options = parser.parse_args()
     torch.set_num_threads(1)
-    run, config = load_settings(Path(options.run), [*options.set, f"run.device={options.device}"])
+    print("| run | batch | ours, s a step | plain PyTorch | ours is faster by | batches loaded a step |")
+    print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        write_material(Path(folder), seconds=4.0)
-        data = dataclasses.replace(CycleGAN.tiny(Path(folder)).data, pairs=None)
-        recipe = CycleGAN(dataclasses.replace(config, data=data), run)
-        plain, clock = Plain(recipe), _clock(recipe.device)
-        times: dict[str, list[float]] = {"ours": [], "plain": [], "loader": []}
-        for step in range(options.steps + 1):
-            start = clock()
-            loaded = recipe.batch(step, range(run.batch))
-            times["loader"].append(clock() - start)
-            batch = {name: tensor.to(recipe.device) for name, tensor in loaded.items()}
-            for name, learn in (("ours", recipe.training_step), ("plain", plain.step)):
-                start = clock()
-                learn(batch, step)
-                times[name].append(clock() - start)
-    found = {name: statistics.median(values[1:]) for name, values in times.items()}  # the first warms up
-    print(
-        f"{options.run}: ours {found['ours']:.3f} s/step, plain {found['plain']:.3f} s/step "
-        f"({found['plain'] / found['ours']:.2f} times as fast), loader {found['loader']:.4f} s/batch "
-        f"({found['ours'] / found['loader']:.0f} batches a step)"
-    )
+        write_material(Path(folder), seconds=6.0)
+        for name in options.runs:
+            row = measured(name, [*options.set, f"run.device={options.device}"], Path(folder), options.steps)
+            print(f"| {' | '.join(row)} |", flush=True)
 
 
 if __name__ == "__main__":
