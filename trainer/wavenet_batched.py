@@ -99,6 +99,7 @@ def batched(
     temperature: float,
     *,
     graph: bool,
+    hold: int = 1,
 ) -> tuple[Tensor, Memory]:
     """What `proceed` gives, on the tensors' device; graph: as a CUDA graph, all but what is left after whole chunks."""
     samples, codes = uniforms.shape[1], []
@@ -111,7 +112,7 @@ def batched(
         elif graph and sampler.graph is None:
             sampler.capture()
         sampler.uniforms.copy_(uniforms[:, start:end])
-        heard = None if condition is None else condition[..., start:end]
+        heard = None if condition is None else condition[..., torch.arange(start, end, device=condition.device) // hold]
         sampler.offsets.copy_(weights.offsets(end - start, heard, voice).permute(1, 2, 0, 3))
         sampler.run()
         codes.append(sampler.codes.clone())

@@ -41,17 +41,20 @@ def generate(
     *,
     temperature: float = 1.0,
     form: Form = "compiled",
+    hold: int = 1,
 ) -> Tensor:
     """Codes (batch, samples) int64 from silence on; uniforms (batch, samples) in 0 … 1 decide each draw.
 
     condition (batch, channels, samples) and voice (batch, voices) as for `WaveNet.forward`; temperature under 1 prefers
-    what is likely. Raises ConfigError when the conditioning does not fit or `form` cannot run here.
+    what is likely; hold: samples that each column of the conditioning lasts, where it comes in frames. Raises
+    ConfigError when the conditioning does not fit or `form` cannot run here.
     """
     if tuple(uniforms.shape[1:]) != (samples,):
         raise ConfigError(f"generation got uniforms {tuple(uniforms.shape)}, expected (batch, {samples}): one a sample")
     codes, _ = proceed(
-        network, silent_memory(network, len(uniforms)), uniforms, condition, voice, temperature=temperature, form=form
-    )
+        network, silent_memory(network, len(uniforms)), uniforms, condition, voice, temperature=temperature, form=form,
+        hold=hold,
+    )  # fmt: skip
     return codes
 
 
@@ -66,22 +69,23 @@ def proceed(
     temperature: float = 1.0,
     form: Form = "compiled",
     weights: Weights | None = None,
+    hold: int = 1,
 ) -> tuple[Tensor, Memory]:
     """`generate` from where `memory` stands: codes (batch, samples) and the memory after them (a new one).
 
     weights: `weights_of(network)` when at hand, which many short calls should not lay out again.
     """
-    network.check_conditioning(uniforms.shape[1], condition, voice)
+    network.check_conditioning(-(-uniforms.shape[1] // hold), condition, voice)
     if temperature <= 0:
         raise ConfigError(f"The temperature is {temperature}, expected more than 0: 1 draws as the network learnt")
     if form == "reference":
-        return _reference(network, memory, uniforms, condition, voice, temperature)
+        return _reference(network, memory, uniforms, condition, voice, temperature, hold)
     weights = weights or weights_of(network)
     if form == "compiled":
-        return _compiled(network, weights, memory, uniforms, condition, voice, temperature)
+        return _compiled(network, weights, memory, uniforms, condition, voice, temperature, hold)
     if not torch.cuda.is_available():
         raise ConfigError("Generation on a GPU needs CUDA, which torch does not find here: use the form 'compiled'")
-    return _on_cuda(network, weights, memory, uniforms, condition, voice, temperature)
+    return _on_cuda(network, weights, memory, uniforms, condition, voice, temperature, hold)
 
 
 def _reference(
@@ -91,6 +95,7 @@ def _reference(
     condition: Tensor | None,
     voice: Tensor | None,
     temperature: float,
+    hold: int,
 ) -> tuple[Tensor, Memory]:
     kernel, layers = network.shape.kernel, layers_of(network)
     rings = [ring.clone() for ring in memory.history.split(list(pasts(network)), 1)]
@@ -104,7 +109,7 @@ def _reference(
             h = functional.conv1d(torch.stack([*heard, x], 2), layer.taps.weight, layer.taps.bias)
             ring[:, t % past] = x
             if layer.condition is not None and condition is not None:
-                h = h + layer.condition(condition[..., t : t + 1])
+                h = h + layer.condition(condition[..., t // hold : t // hold + 1])
             if layer.voice is not None and voice is not None:
                 h = h + layer.voice(voice)[..., None]
             signal, gate = h.chunk(2, 1)
@@ -126,6 +131,7 @@ def _compiled(
     condition: Tensor | None,
     voice: Tensor | None,
     temperature: float,
+    hold: int,
 ) -> tuple[Tensor, Memory]:
     import numpy as np
 
@@ -140,7 +146,9 @@ def _compiled(
     batch, samples = uniforms.shape
     codes = torch.empty(batch, samples, dtype=torch.int64)
     history = memory.history.clone().contiguous()
-    chunk = max(1, _CHUNK_VALUES // weights.bias.shape[0])
+    if condition is None:
+        hold = max(1, samples)
+    chunk = hold * max(1, _CHUNK_VALUES // weights.bias.shape[0])
     coldness = np.float32(1.0) / np.float32(temperature)
 
     @torch.no_grad()  # which a new thread does not inherit
@@ -149,14 +157,15 @@ def _compiled(
         own_voice = None if voice is None else voice[item : item + 1]
         for start in range(0, samples, chunk):
             end = min(start + chunk, samples)
-            heard = None if condition is None else condition[item : item + 1, :, start:end]
-            offsets = weights.offsets(end - start, heard, own_voice)[0].contiguous().numpy()
+            first, last = start // hold, -(-end // hold)
+            heard = None if condition is None else condition[item : item + 1, :, first:last]
+            offsets = weights.offsets(last - first, heard, own_voice)[0].contiguous().numpy()
             part = codes[item, start:end].numpy()
             drawn_by = uniforms[item, start:end].float().contiguous().numpy()
             wavenet_kernel.run(
                 weights.embedding.numpy(), weights.taps.numpy(), weights.out.numpy(),
                 weights.head.numpy(), weights.head_bias.numpy(), weights.last.numpy(), weights.last_bias.numpy(),
-                dilations, offsets, history[item].numpy(), previous, drawn_by, coldness, part,
+                dilations, offsets, hold, history[item].numpy(), previous, drawn_by, coldness, part,
             )  # fmt: skip
             previous = int(part[-1])
 
@@ -178,6 +187,7 @@ def _on_cuda(
     condition: Tensor | None,
     voice: Tensor | None,
     temperature: float,
+    hold: int,
 ) -> tuple[Tensor, Memory]:
     device = weights.embedding.device
     if device.type != "cuda":
@@ -185,4 +195,6 @@ def _on_cuda(
     condition, voice = (None if tensor is None else tensor.to(device) for tensor in (condition, voice))
     moved = Memory(memory.history.to(device), memory.previous.to(device))
     with torch.cuda.device(device):  # a graph is captured on the current device
-        return batched(network, weights, moved, uniforms.to(device), condition, voice, temperature, graph=True)
+        return batched(
+            network, weights, moved, uniforms.to(device), condition, voice, temperature, hold=hold, graph=True
+        )

@@ -126,6 +126,7 @@ def run(
     last_bias: Floats,
     dilations: Codes,
     offsets: Floats,
+    hold: int,
     history: Floats,
     previous: int,
     uniforms: Floats,
@@ -135,10 +136,11 @@ def run(
     """Draw `codes` (T,), and leave in `history` the layers' past after them.
 
     embedding (levels, R); taps (layers, kernel·R, 2R), oldest first; out (layers, R, R + S); head (S, S) and
-    last (S, levels) with biases; offsets (T, layers, 2R): biases and conditioning; history (Σ past, R):
-    layer after layer, oldest sample first; previous: the code before the first; uniforms (T,); coldness 1/temperature.
+    last (S, levels) with biases; offsets (⌈T / hold⌉, layers, 2R): biases and conditioning, each for `hold` samples;
+    history (Σ past, R): layer after layer, oldest sample first; previous: the code before the first; uniforms (T,);
+    coldness 1/temperature.
     """
-    samples, layers, width = offsets.shape
+    samples, layers, width = codes.shape[0], offsets.shape[1], offsets.shape[2]
     residual, skip = embedding.shape[1], head.shape[0]
     older = taps.shape[1] // residual - 1
     x = np.zeros(residual + skip, np.float32)
@@ -158,7 +160,7 @@ def run(
                 _copy(heard[tap * residual :], history[start + (t + tap * dilations[layer]) % past])
             _copy(heard[older * residual :], x[:residual])
             _copy(history[start + t % past], x[:residual])
-            _copy(h, offsets[t, layer])
+            _copy(h, offsets[t // hold, layer])
             add_product(h, heard, taps[layer])
             gate(h, z)
             add_product(x, z, out[layer])

@@ -74,10 +74,9 @@ class SamplingStream(nn.Module):
             codes, after = cast("Any", _Loop).apply(offsets, uniforms, history[0], code, self)
             history = after[None]
         else:
-            heard = None if condition is None else condition.repeat_interleave(self.hop, 2)
             drawn, memory = proceed(
-                self.network, Memory(history, code), uniforms[None], heard, target,
-                temperature=self.temperature, weights=self.weights,
+                self.network, Memory(history, code), uniforms[None], condition, target,
+                temperature=self.temperature, weights=self.weights, hold=self.hop,
             )  # fmt: skip
             codes, history = drawn[0], memory.history
         y = self.levels[codes]

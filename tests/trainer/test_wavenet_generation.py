@@ -88,6 +88,24 @@ def test_a_stream_in_parts_is_the_stream_in_one(form: str) -> None:
     assert torch.equal(torch.cat(parts, 1), expected)
 
 
+@pytest.mark.parametrize("form", [*FORMS, "batched"])
+def test_conditioning_in_frames_is_conditioning_held(form: str) -> None:
+    """A column held for its samples draws what the column repeated for each of them draws, the last one cut short."""
+    network = _network()
+    uniforms, condition, voice = _inputs()
+    frames = condition[..., : -(-SAMPLES // 8)]
+    repeated = frames.repeat_interleave(8, 2)[..., :SAMPLES]
+    expected = generate(network, SAMPLES, uniforms, repeated, voice)
+    if form == "batched":
+        with torch.no_grad():
+            memory = silent_memory(network, 2)
+            held, _ = batched(network, weights_of(network), memory, uniforms, frames, voice, 1.0, graph=False, hold=8)
+    else:
+        compiled = form == "compiled"
+        held = generate(network, SAMPLES, uniforms, frames, voice, hold=8, form="compiled" if compiled else "reference")
+    assert torch.equal(held, expected)
+
+
 def test_streams_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several streams on several threads draw what each draws alone, whoever wants a gradient of the conditioning."""
     network = _network()
