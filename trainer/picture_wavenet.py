@@ -37,15 +37,9 @@ class PictureWaveNet(nn.Module):
         self.frames = nn.Sequential(nn.Conv1d(bins, width, 1), nn.ReLU(), nn.Conv1d(width, width, 1))
         self.wavenet = WaveNet(shape, condition=width)
 
-    def said(self, pictures: Tensor) -> Tensor:
-        """Pictures (batch, 1, bins, frames) → what each frame says, (batch, channels, frames)."""
-        # From silence, so that a silent picture says nothing but the biases.
-        channels: Tensor = self.frames(pictures[:, 0] + 1.0)
-        return channels
-
     def condition(self, pictures: Tensor) -> Tensor:
         """Pictures (batch, 1, bins, frames) → (batch, channels, frames · hop), sample t hearing frame ⌊t / hop⌋."""
-        return self.said(pictures).repeat_interleave(self.hop, 2)
+        return said(self.frames, pictures).repeat_interleave(self.hop, 2)
 
     def loss(self, signal: Tensor, pictures: Tensor, first: int) -> Tensor:
         """Nats a sample of signal (batch, frames · hop) given its picture (batch, 1, bins, frames), from `first` on."""
@@ -55,3 +49,10 @@ class PictureWaveNet(nn.Module):
     def lead_in(self, samples: int) -> int:
         """Samples at the start of an excerpt to leave out of its loss: the receptive field, at most a quarter."""
         return min(self.wavenet.receptive_samples, samples // 4)
+
+
+def said(frames: nn.Module, pictures: Tensor) -> Tensor:
+    """Pictures (batch, 1, bins, frames) → what each frame says, (batch, channels, frames): `PictureWaveNet.frames`."""
+    # From silence, so that a silent picture says nothing but the biases.
+    channels: Tensor = frames(pictures[:, 0] + 1.0)
+    return channels

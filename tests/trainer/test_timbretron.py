@@ -293,6 +293,16 @@ def test_the_package_says_how_late_it_is(material: Path) -> None:
     assert back.manifest().name == "horn_to_bell"
 
 
+def test_asking_for_the_package_leaves_the_networks_where_they_are(material: Path) -> None:
+    """What is shipped is a copy of generator and WaveNet, each once: a training on a GPU goes on there."""
+    recipe = make(material)
+    module = recipe.streaming_module()
+    own = {id(p) for network in recipe.networks().values() for p in network.parameters()}
+    assert not own & {id(p) for p in module.parameters()}
+    shipped = (recipe.generators["b"], recipe.wavenets["b"])
+    assert sum(p.numel() for p in module.parameters()) == sum(p.numel() for net in shipped for p in net.parameters())
+
+
 def test_impossible_settings_are_one_sentence(material: Path) -> None:
     """WaveNets cannot learn from more frames than a picture has, and a window must fit the strided layers."""
     with pytest.raises(ConfigError, match="use at most those"):

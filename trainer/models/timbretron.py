@@ -27,6 +27,7 @@ Longer than 300 lines because its settings, both stages and their way into a pac
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ from trainer.config import RunConfig, setting
 from trainer.constant_q_bank import ConstantQBank
 from trainer.cqt import C1_HZ
 from trainer.cycle_game import CycleGame, GameNetworks, GameTraining
-from trainer.picture_wavenet import PictureWaveNet, PictureWaveNetShape
+from trainer.picture_wavenet import PictureWaveNet, PictureWaveNetShape, said
 from trainer.pictures import SILENCE
 from trainer.recipe import Clip, register
 from trainer.streaming import WindowWrapper
@@ -133,10 +134,10 @@ class Pipeline(nn.Module):
     """
 
     def __init__(
-        self, bank: ConstantQBank, generator: WindowWrapper, player: PictureWaveNet, sampling: SamplingStream
+        self, bank: ConstantQBank, generator: WindowWrapper, frames: nn.Module, sampling: SamplingStream
     ) -> None:
         super().__init__()
-        self.bank, self.generator, self.player, self.sampling = bank, generator, player, sampling
+        self.bank, self.generator, self.frames, self.sampling = bank, generator, frames, sampling
         self.past = bank.length - bank.hop
 
     def initial_states(self) -> tuple[Tensor, ...]:
@@ -147,7 +148,7 @@ class Pipeline(nn.Module):
         """x (1, 1, n · step) and states → y of the same shape, late by the look-ahead, and next states."""
         heard = torch.cat([past, x], 2)
         made, window = self.generator(self.bank(heard[0]), window)
-        y, *drawn_after = self.sampling(self.player.said(made), *drawn)
+        y, *drawn_after = self.sampling(said(self.frames, made), *drawn)
         return (y, heard[..., heard.shape[2] - self.past :], window, *drawn_after)
 
 
@@ -310,10 +311,13 @@ class TimbreTron(CycleGame):
 
     def _streaming(self) -> Pipeline:
         stream, side = self.config.stream, self.config.stream.target
+        player = self.wavenets[side]
         sampling = SamplingStream(
-            self.wavenets[side].wavenet, self.config.model.hop, temperature=stream.temperature, seed=self.run.seed
+            player.wavenet, self.config.model.hop, temperature=stream.temperature, seed=self.run.seed
         )
-        return Pipeline(self.pictures.bank.cpu(), self._in_window(side).cpu(), self.wavenets[side].cpu(), sampling)
+        # Copies: asked for while it trains, a package must not take the networks off their devices.
+        parts = copy.deepcopy((self.pictures.bank, self._in_window(side), player.frames))
+        return Pipeline(*parts, sampling).cpu().eval()
 
     def manifest(self) -> Manifest:
         """Samples in, samples out."""
