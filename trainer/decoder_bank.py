@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer import mu_law
+from trainer.resting_loops import Mark, find_marks, rest_without_weight
 from trainer.temporal_encoder import at_audio_rate
 from trainer.wavenet_generation import Form, proceed
 from trainer.wavenet_package import SamplingStream
@@ -28,9 +29,13 @@ Audio = npt.NDArray[np.float32]
 class DecoderBank(nn.Module):
     """Codes and target weights → the decoders' sounds, each as loud as its weight, with explicit state.
 
-    Weights of one target alone play its decoder alone; others are a blend, as of instruments that play in unison. All
-    decoders draw all the time, so that each is in the middle of its sound when its weight rises.
+    Weights of one target alone play its decoder alone; others are a blend, as of instruments that play in unison. A
+    decoder without weight rests: it costs nothing and goes on from where it was, so that a package costs as many
+    decoders as sound. Only its random numbers are used up, so that what is played later does not depend on how calls
+    were cut.
     """
+
+    draws = True
 
     def __init__(self, decoders: Sequence[WaveNet], code_samples: int, temperature: float) -> None:
         super().__init__()
@@ -39,6 +44,8 @@ class DecoderBank(nn.Module):
             SamplingStream(decoder, code_samples, temperature=temperature, seed=number)
             for number, decoder in enumerate(decoders)
         )
+        self._marks: list[Mark] = []
+        self.rests = _Rests(self._marks)  # the last of the parts: it finds the loops in their places
 
     def initial_states(self) -> tuple[Tensor, ...]:
         """Silence, decoder after decoder."""
@@ -53,10 +60,44 @@ class DecoderBank(nn.Module):
         each = len(states) // len(self.streams)
         made, after = codes.new_zeros(()), list[Tensor]()
         for number, stream in enumerate(self._streams):
-            y, *own = stream(codes, *states[number * each : (number + 1) * each])
-            made = made + y * target[:, number : number + 1, None]
-            after += own
+            before = states[number * each : (number + 1) * each]
+            if torch.onnx.is_in_onnx_export() or float(target[0, number]) != 0.0:
+                y, *own = stream(codes, *before)
+                made = made + y * target[:, number : number + 1, None]
+                after += own
+            else:
+                history, previous, random = before
+                after += [history, previous, stream.uniforms.draw(codes.shape[2] * stream.hop, random)[1]]
+        if made.ndim == 0:  # nobody sounds
+            made = codes.new_zeros(1, 1, codes.shape[2] * self._streams[0].hop)
         return made, *after
+
+    def finish_graph(self, model: bytes) -> bytes:
+        """The graph as it is: only where the loops will stand is noted, and `rests` puts conditions around them."""
+        import onnx
+
+        self._marks[:] = find_marks(onnx.load_from_string(model), [stream.number for stream in self._streams])
+        return model
+
+
+class _Rests(nn.Module):
+    """Comes after the streams have put their loops into the graph."""
+
+    draws = False
+
+    def __init__(self, marks: list[Mark]) -> None:
+        super().__init__()
+        self._marks = marks
+
+    def finish_graph(self, model: bytes) -> bytes:
+        """The exported graph, in which only the loops of decoders with a weight run."""
+        import onnx
+
+        graph = onnx.load_from_string(model)
+        for number, mark in enumerate(self._marks):
+            rest_without_weight(graph, mark, number)
+        onnx.checker.check_model(graph)
+        return bytes(graph.SerializeToString())
 
 
 def generated(

@@ -19,7 +19,6 @@ Over 300 lines because the game, its judging and the ways into files and package
 
 from __future__ import annotations
 
-import copy
 import functools
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -421,7 +420,7 @@ class DomainTranslation(Recipe):
 
     def make_sampling(self) -> DecoderBank:
         """The decoders as they are now, ready to stream; training goes on with the ones that stay."""
-        decoders = [cast("WaveNet", copy.deepcopy(decoder)) for decoder in self.decoders]
+        decoders = [cast("WaveNet", decoder) for decoder in self.decoders]
         return DecoderBank(decoders, self.code_samples, self.config.stream.temperature)
 
     def make_manifest(

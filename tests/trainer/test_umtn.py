@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from rich.console import Console
 from torch import Tensor, nn
 
 from realtime.errors import ConfigError, DataError
+from realtime.package import Package
+from realtime.session import Session
 from trainer.augment import Augmentation
 from trainer.config import RunConfig
 from trainer.decoder_bank import DecoderBank
-from trainer.export import export
+from trainer.export import export, to_onnx
 from trainer.loop import train
 from trainer.models.umtn import Umtn, UmtnConfig, UmtnEncoder
 
@@ -222,6 +225,32 @@ def test_target_weights_choose_a_decoder_or_blend_their_sounds(umtn: Umtn) -> No
     assert not torch.equal(first, second)
     assert torch.allclose(half, 0.3 * first + 0.7 * second, atol=1e-6)
     assert first.shape == (1, 1, 6 * umtn.code_samples)
+
+
+@torch.no_grad()
+def test_a_decoder_without_weight_rests_in_torch_and_in_the_package(umtn: Umtn) -> None:
+    """While its weight is 0 a decoder's memory stands still; through changes of weights the graph plays as torch."""
+    manifest, module = umtn.manifest(), umtn.streaming_module()
+    states = umtn.initial_states()
+    model = to_onnx(module, states, manifest)
+    graph = onnx.load_from_string(model).graph
+    kinds = [node.op_type for node in graph.node]
+    assert kinds.count("If") == 2 and "Scan" not in kinds  # each loop stands under its condition
+    session = Session(Package(Path("umtn"), manifest, model), "cpu")
+    assert session.target is not None
+    histories = {0: 2, 1: 5}  # the place of each decoder's memory among the states
+    heard = torch.randn(12, 1, 1, 64) * 0.3
+    for call, x in enumerate(heard):
+        weights = ((1.0, 0.0), (0.0, 1.0), (0.4, 0.6), (0.0, 0.0))[call // 3]
+        y, *after = module(x, torch.tensor([weights]), *states)
+        session.x[:] = x.numpy()
+        session.target[:] = weights
+        session.run()
+        assert np.array_equal(session.y, y.numpy())
+        for number, place in histories.items():
+            assert torch.equal(after[place], states[place]) == (weights[number] == 0.0)
+        assert bool(y.any()) == any(weights)
+        states = tuple(after)
 
 
 def test_making_a_package_leaves_the_networks_where_they_learn(umtn: Umtn) -> None:
