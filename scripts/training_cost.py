@@ -134,8 +134,10 @@ def main() -> None:
             giga = found.operations / 1e9
             row = [name, f"{found.weights / 1e6:.2f} M", str(found.batch), f"{giga:.0f}"]
             row += [f"{found.seconds:.2f}", f"{giga / found.seconds:.0f}"] if found.seconds else ["", ""]
-            hours = [found.hours(n, options.tflops * 1e12, options.link_gbit * 1e9 / 8) for n in GPUS]
-            row += [str(found.steps), *(f"{h:.2f}" for h in hours)]
+            row.append(str(found.steps))
+            for gpus in GPUS:
+                hours = found.hours(gpus, options.tflops * 1e12, options.link_gbit * 1e9 / 8)
+                row.append("–" if found.batch % gpus else f"{hours:.2f}")  # such a batch cannot be shared
             table.add_row(*row)
             print("  ".join(row), flush=True)
     console.print(table)

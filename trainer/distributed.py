@@ -195,11 +195,15 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     count = processes().count
     if count == 1:
         return
-    every = list(parameters)
+    # Of a model's other side, which is not here, nothing is sent; its partners agree.
+    every = [parameter for parameter in parameters if not _pairs or parameter.grad is not None]
+    if not every:
+        return
     has = [parameter.grad is not None for parameter in every]
     parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in every]
-    presence = torch.tensor(has, dtype=parts[0].dtype, device=parts[0].device)
-    flat = torch.cat([*(part.reshape(-1) for part in parts), presence])
+    home = _device_of_messages(parts[0])
+    presence = torch.tensor(has, dtype=torch.float32)
+    flat = torch.cat([part.reshape(-1).to(home) for part in (*parts, presence)])
     dist.all_reduce(flat, group=_group())
     flat /= count
     anywhere = has if all(has) else (flat[-len(every) :] > 0).tolist()
@@ -208,6 +212,13 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         if present:
             parameter.grad = part.copy_(flat[offset : offset + part.numel()].view_as(part))
         offset += part.numel()
+
+
+def _device_of_messages(like: Tensor) -> torch.device:
+    """Where a tensor must be to be sent: nccl sends from this process's GPU alone."""
+    if everyone() > 1 and dist.get_backend() == "nccl":
+        return torch.device("cuda", torch.cuda.current_device())
+    return like.device
 
 
 def norm_of_both_sides(norm: Tensor) -> Tensor:
@@ -230,11 +241,11 @@ def average_metrics(metrics: Mapping[str, Tensor]) -> dict[str, float]:
     if not names:
         return {}
     found = [metrics[name].detach().float().reshape(()) if name in metrics else None for name in names]
-    device = next((value.device for value in found if value is not None), torch.device("cpu"))
-    zero = torch.zeros((), device=device)
-    values = torch.stack([zero if value is None else value for value in found])
+    zero = torch.zeros(())
+    home = _device_of_messages(next((value for value in found if value is not None), zero))
+    values = torch.stack([(zero if value is None else value).to(home) for value in found])
     if count > 1:
-        seen = torch.tensor([float(value is not None) for value in found], device=device)
+        seen = torch.tensor([float(value is not None) for value in found], device=home)
         both = torch.stack([values, seen])
         dist.all_reduce(both)
         values = both[0] / both[1]
@@ -271,7 +282,9 @@ def copy_from_first(networks: Mapping[str, nn.Module]) -> None:
     if processes().count > 1:
         for name in sorted(networks):
             for tensor in networks[name].state_dict().values():
-                dist.broadcast(tensor, group=_group(), group_src=0)
+                sent = tensor.to(_device_of_messages(tensor))
+                dist.broadcast(sent, group=_group(), group_src=0)
+                tensor.copy_(sent)
 
 
 def uniform(shape: Sequence[int], device: torch.device) -> Tensor:
