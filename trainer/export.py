@@ -184,8 +184,14 @@ def _verified(
             "an operator was exported wrongly, so replace it in the streaming module"
         )
     parameters = sum(p.numel() for p in module.parameters())
-    nodes = sum(node.op_type != "Constant" for node in onnx.load_from_string(model).graph.node)
+    nodes = _nodes(onnx.load_from_string(model).graph)
     return ContractReport(streaming, runtime, lookahead, nodes, parameters)
+
+
+def _nodes(graph: Any) -> int:
+    """The graph's operators, and those of the loops in it."""
+    inner = [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+    return sum(node.op_type != "Constant" for node in graph.node) + sum(map(_nodes, inner))
 
 
 def offline(
