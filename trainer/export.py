@@ -191,7 +191,8 @@ def _verified(
 def _nodes(graph: Any) -> int:
     """The graph's operators, and those of the loops in it."""
     inner = [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
-    return sum(node.op_type != "Constant" for node in graph.node) + sum(map(_nodes, inner))
+    own = [node for node in graph.node if node.op_type != "Constant"]
+    return len(own) + sum(map(_nodes, inner))
 
 
 def offline(
