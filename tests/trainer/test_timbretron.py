@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor
 
 from realtime.errors import ConfigError
@@ -17,6 +19,7 @@ from trainer.commands.train import RUNS, load_settings
 from trainer.config import RunConfig
 from trainer.constant_q_bank import ConstantQBank
 from trainer.cqt import CQT
+from trainer.loop import train
 from trainer.models.timbretron import TimbreTron
 from trainer.recompute import recomputing
 from trainer.resnet import ResNetGenerator
@@ -222,6 +225,22 @@ def test_bfloat16_moves_every_network_by_finite_steps(material: Path) -> None:
         assert all(bool(p.isfinite().all()) for p in weights)
         if weights:
             assert any(not torch.equal(before[name][key], value) for key, value in net.state_dict().items()), name
+
+
+def test_a_batch_in_parts_and_recomputed_learns_as_the_whole(material: Path, tmp_path: Path) -> None:
+    """Two steps in two parts with gradient checkpointing leave the weights of two whole steps, all six networks."""
+    weights = []
+    for parts in (1, 2):
+        run = RunConfig(
+            recipe="timbretron", out=tmp_path / str(parts), steps=2, batch=4, validate_every=2, device="cpu",
+            accumulate=parts, gradient_checkpointing=parts > 1, prefetch=0,
+        )  # fmt: skip
+        train(run, TimbreTron.tiny(material), Console(file=io.StringIO()))
+        weights.append(torch.load(run.out / "last.pt", weights_only=True)["networks"])
+    whole, divided = weights
+    for name, network in whole.items():
+        for key, value in network.items():
+            torch.testing.assert_close(divided[name][key], value, rtol=0, atol=1e-6)
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
