@@ -2,10 +2,11 @@
 
     x ─ rechannel ─▶ layers: conv + mixin of x, tanh · σ, 1×1 ─▶ Σ z ─ head ─▶ · head_scale ─▶ y     (docs/nam.md)
 
-That is `trainer.causal_stack` with `bands = 1`, one target and the way out `summed`, weight for weight: the file is in
-the format's oldest words (0.5.4), which every player reads. What the format has no place for is refused: a filter bank,
-several targets. Players let a capture hear silence before it plays, so a file gives from its first sample what the
-package gives after as much silence as it remembers.
+That is `trainer.causal_stack` with `bands = 1`, one target and the way out `summed`, weight for weight, in the words of
+format 0.7.0 as Neural Amp Modeler's own exporter writes them: gated layers have no words that its older players and its
+present trainer both read. What the format has no place for is refused: a filter bank, several targets. Players let a
+capture hear silence before it plays, so a file gives from its first sample what the package gives after as much silence
+as it remembers.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from trainer.causal_stack import GatedLayer
 from trainer.export import load_recipe
 from trainer.streaming_network import StreamingNetwork
 
-VERSION = "0.5.4"
+VERSION = "0.7.0"
+FILMS = (
+    *("conv_pre_film", "conv_post_film", "input_mixin_pre_film", "input_mixin_post_film", "activation_pre_film"),
+    *("activation_post_film", "layer1x1_post_film", "head1x1_post_film"),
+)
 
 
 def capture(network: StreamingNetwork, sample_rate: int, name: str) -> dict[str, Any]:
@@ -47,16 +52,25 @@ def capture(network: StreamingNetwork, sample_rate: int, name: str) -> dict[str,
             torch.zeros(stack.channels),
         ]
     weights += [stack.exit.weight, cast("Tensor", stack.exit.bias), torch.ones(1)]
+    count = len(stack.dilations)
+    absent = {"active": False, "shift": True, "groups": 1}
     array = {
         "input_size": 1,
         "condition_size": 1,
-        "head_size": 1,
+        "head": {"out_channels": 1, "kernel_size": 1, "bias": True},
         "channels": stack.channels,
-        "kernel_size": stack.kernel,
+        "kernel_sizes": [stack.kernel] * count,
         "dilations": list(stack.dilations),
-        "activation": "Tanh",
-        "gated": True,
-        "head_bias": True,
+        "activation": [{"type": "Tanh"}] * count,
+        "bottleneck": stack.channels,
+        "head1x1": {"active": False, "out_channels": 1, "groups": 1},
+        "layer1x1": {"active": True, "groups": 1},
+        "groups_input": 1,
+        "groups_input_mixin": 1,
+        **dict.fromkeys(FILMS, absent),
+        "gating_mode": ["gated"] * count,
+        "secondary_activation": [{"type": "Sigmoid"}] * count,
+        "slimmable": None,
     }
     return {
         "version": VERSION,
