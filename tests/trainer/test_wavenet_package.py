@@ -160,6 +160,19 @@ def test_uniforms_do_not_depend_on_how_many_are_drawn_at_once() -> None:
     assert not torch.equal(UniformStream(2).draw(1000, torch.zeros(1, 4))[0], whole)
 
 
+def test_the_golden_sound_of_what_is_drawn_is_short_and_loud() -> None:
+    """Of a clip that begins in silence the loudest part of some half second is taken."""
+    from trainer.export import DRAWN_GOLDEN_SECONDS, _golden_input
+
+    clip = np.zeros(5 * 8192, np.float32)
+    clip[20000:30000] = 0.5
+    manifest = _manifest(SamplingStream(_network(), 16), 1)
+    heard = _golden_input(clip, 8192, manifest, drawn=True)
+    assert heard.size == round(DRAWN_GOLDEN_SECONDS * 8192)
+    assert np.abs(heard).min() > 0.4
+    assert _golden_input(clip, 8192, manifest).size == 2 * 8192
+
+
 def test_a_stream_that_cannot_be_is_refused_in_a_sentence() -> None:
     """Frames without length and temperatures without meaning are named."""
     with pytest.raises(ConfigError, match="0 samples"):
