@@ -54,6 +54,21 @@ def test_a_batch_is_frames_and_the_codes_of_their_sound(material: Path) -> None:
     assert 0 <= int(batch["codes"].min()) < int(batch["codes"].max()) < 32
 
 
+def test_a_pause_is_never_a_row_of_the_same_code(material: Path) -> None:
+    """The noise that is laid under the sound moves the codes of its pauses, as far as its level says."""
+    config = _config(material)
+    codes = {}
+    for hiss_db in (-120.0, -30.0):
+        training = dataclasses.replace(config.training, hiss_db=hiss_db)
+        recipe = _recipe(dataclasses.replace(config, training=training), material)
+        for passage in recipe.passages[0]:
+            passage.audio[:] = 0.0
+        codes[hiss_db] = recipe.batch(0, range(1))["codes"]
+    assert codes[-120.0].unique().tolist() == [16]
+    assert len(codes[-30.0].unique()) > 5
+    assert abs(float(codes[-30.0].float().mean()) - 16) < 1
+
+
 def test_the_sound_of_a_passage_is_late_by_the_declared_delay(material: Path) -> None:
     """Loudness leads the codes by `delay_samples`: where a note begins, the frame hears it first."""
     config = _config(material)

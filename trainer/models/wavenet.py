@@ -83,6 +83,9 @@ class WaveNetTraining:
 
     learning_rate: float = setting(1e-3, "of everything", minimum=0)
     excerpt_samples: int = setting(4096, "samples judged of each item, after what fills the past", minimum=64)
+    hiss_db: float = setting(
+        -70.0, "noise laid under the sound, so that silence can be left", minimum=-120, maximum=-20
+    )
     unclear: float = setting(0.3, "share of items that are heard less clearly, as in other rooms", minimum=0, maximum=1)
 
 
@@ -213,7 +216,10 @@ class WaveNetRecipe(Recipe):
                 x[2] *= rng.uniform(0.85, 1.0)
             missing = frames - x.shape[1]
             columns["x"].append(np.pad(x, ((0, 0), (0, missing)), mode="edge"))
-            columns["audio"].append(np.pad(chosen.audio[begin * hop : (begin + frames) * hop], (0, missing * hop)))
+            audio = np.pad(chosen.audio[begin * hop : (begin + frames) * hop], (0, missing * hop))
+            # A pause of exact zeros teaches that silence follows from silence whatever is played: none begins again.
+            hiss = rng.standard_normal(audio.size) * 10 ** (self.config.training.hiss_db / 20)
+            columns["audio"].append((audio + hiss).astype(np.float32))
             columns["target"].append(self.targets[number].numpy())
         stacked = {name: torch.from_numpy(np.stack(values)) for name, values in columns.items()}
         codes = mu_law.encode(stacked["audio"], self.config.model.levels)
