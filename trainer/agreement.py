@@ -92,11 +92,9 @@ def words(device: torch.device, batch: int) -> str:
     count, here = distributed.everyone(), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     machines = -(-count // here)
     places = distributed.processes().count
-    again = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
     return (
         f"{count} processes on {machines} machine{'s' if machines > 1 else ''} ({dist.get_backend()}, "
         f"{distributed.device_words(device)}), each with {batch // places} of {batch} items a step"
-        + (f"; started again ({again})" if again else "")
     )
 
 

@@ -62,9 +62,11 @@ class Mortal(toy.Toy):
 
     def training_step(self, batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
         """The toy's step and one of the decoders; or the end."""
-        told = [os.environ.get(name) for name in ("TORCHELASTIC_RESTART_COUNT", "RANK")]
-        if self.may_die and told == ["0", "3"] and step == KILLED_IN_STEP:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.may_die and os.environ.get("RANK") == "3" and step == KILLED_IN_STEP:
+            died = self.run.out.with_name("died")
+            if not died.exists():  # once, however torchrun counts its restarts
+                died.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
         losses = super().training_step(batch, step)
         codes, loss = self.generator(batch["x"]), torch.zeros(())
         for number, decoder in enumerate(self.decoders):

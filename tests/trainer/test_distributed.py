@@ -98,7 +98,8 @@ def test_a_killed_worker_costs_the_steps_since_the_checkpoint(nodes: Path) -> No
     assert_equal_bits(_saved(nodes / "nodes"), _saved(nodes / "killed"))
     told = (nodes / "killed.0.0.txt").read_text()
     assert "4 processes on 2 machines" in told
-    assert "started again (1), from step 3" in told
+    assert "items a step, from step 3" in told
+    assert (nodes / "died").exists()
     steps = [[r["step"] for r in read_metrics(nodes / name / "metrics.jsonl")] for name in ("nodes", "killed")]
     assert steps[0] == steps[1]
 
