@@ -64,7 +64,7 @@ def test_a_pause_is_never_a_row_of_the_same_code(material: Path) -> None:
         for passage in recipe.passages[0]:
             passage.audio[:] = 0.0
         codes[hiss_db] = recipe.batch(0, range(1))["codes"]
-    assert codes[-120.0].unique().tolist() == [16]
+    assert codes[-120.0].unique().tolist() == [15, 16]  # silence lies on the border of the two
     assert len(codes[-30.0].unique()) > 5
     assert abs(float(codes[-30.0].float().mean()) - 16) < 1
 
