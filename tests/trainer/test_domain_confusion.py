@@ -81,13 +81,11 @@ def test_a_fresh_classifier_finds_what_is_there_and_nothing_else() -> None:
     domain = torch.arange(60) % 3
     noise = torch.randn(2, 60, 4, 6)
     shown = noise + torch.nn.functional.one_hot(domain, 4)[None, ..., None]
-    assert probe_accuracy(shown[0], domain, shown[1], domain, 3) > 0.8
-    assert probe_accuracy(noise[0], domain, noise[1], domain, 3) < 0.6
     before = torch.random.get_rng_state()
-    assert probe_accuracy(shown[0], domain, shown[1], domain, 3) == probe_accuracy(
-        shown[0], domain, shown[1], domain, 3
-    )
+    found, again = (probe_accuracy(shown[0], domain, shown[1], domain, 3) for _ in range(2))
+    assert found > 0.8 and found == again
     assert torch.equal(before, torch.random.get_rng_state())
+    assert probe_accuracy(noise[0], domain, noise[1], domain, 3) < 0.6
 
 
 def test_spread_tells_codes_that_vary_from_codes_that_stand_still() -> None:
