@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -31,13 +30,12 @@ from realtime.package import Package, check, make_golden, write_package
 from realtime.session import Session
 from trainer import card
 from trainer.checkpoint import load_checkpoint, load_networks, load_run
+from trainer.golden_input import golden_input
 from trainer.graph_part import GraphPart, draws
 from trainer.recipe import Recipe, find
 
 TOLERANCE = 1e-4
 """Largest difference, as a part of the output's peak (at least 1), of two ways to compute the same sound."""
-GOLDEN_SECONDS = 2.0
-DRAWN_GOLDEN_SECONDS = 0.6  # of a system that draws at random
 _OPSET = 17
 _TRIALS = 3  # of a module that draws at random
 _FRAMES = 48  # frames of the contract's test signal, in steps, at least
@@ -102,7 +100,7 @@ def export(
         model = to_onnx(module, recipe.initial_states(), manifest)
         report = verify_contract(module, recipe.initial_states(), manifest, model)
         clips = recipe.clips()
-    heard = _golden_input(clips[0].input, clips[0].sample_rate, manifest, drawn=draws(module))
+    heard = golden_input(clips[0].input, clips[0].sample_rate, manifest, drawn=draws(module))
     golden = make_golden(manifest, model, heard)
     with tempfile.TemporaryDirectory() as scratch:  # played once before the card is written: its speed stands there
         trial = write_package(Path(scratch) / manifest.name, manifest, model, golden, "trial")
@@ -297,20 +295,3 @@ def _per_frame(manifest: Manifest) -> int:
 
 def _difference(a: Tensor, b: Tensor) -> float:
     return float((a - b).abs().max() / max(1.0, float(b.abs().max())))
-
-
-def _golden_input(
-    signal: npt.NDArray[np.float32], rate: int, manifest: Manifest, *, drawn: bool = False
-) -> npt.NDArray[np.float32]:
-    if rate != manifest.sample_rate:
-        import soxr
-
-        signal = soxr.resample(signal, rate, manifest.sample_rate).astype(np.float32)
-    if drawn:  # every draw is a chance to round otherwise elsewhere: short, and where it is loudest
-        length = round(DRAWN_GOLDEN_SECONDS * manifest.sample_rate)
-        energy = np.cumsum(np.concatenate([[0.0], np.square(signal, dtype=np.float64)]))
-        start = int(np.argmax(energy[length:] - energy[:-length])) if signal.size > length else 0
-        signal = signal[start : start + length]
-    signal = signal[: round(GOLDEN_SECONDS * manifest.sample_rate)]
-    # 16-bit values: the file packs to half and every decoder gives back the same.
-    return np.asarray(np.round(np.clip(signal, -1, 1) * 32767) / 32768, np.float32)

@@ -17,6 +17,7 @@ from realtime.features import SamplesFeatures, SpectrumFeatures
 from realtime.manifest import Licences, Manifest, State, Target
 from trainer import mu_law, wavenet_graph
 from trainer.export import to_onnx, verify_contract
+from trainer.golden_input import DRAWN_GOLDEN_SECONDS, golden_input
 from trainer.uniform_stream import FACTORS, MODULI, UniformStream
 from trainer.wavenet_package import SamplingStream
 from trainer.wavenet_stack import WaveNet, WaveNetShape
@@ -162,15 +163,13 @@ def test_uniforms_do_not_depend_on_how_many_are_drawn_at_once() -> None:
 
 def test_the_golden_sound_of_what_is_drawn_is_short_and_loud() -> None:
     """Of a clip that begins in silence the loudest part of some half second is taken."""
-    from trainer.export import DRAWN_GOLDEN_SECONDS, _golden_input
-
     clip = np.zeros(5 * 8192, np.float32)
     clip[20000:30000] = 0.5
     manifest = _manifest(SamplingStream(_network(), 16), 1)
-    heard = _golden_input(clip, 8192, manifest, drawn=True)
+    heard = golden_input(clip, 8192, manifest, drawn=True)
     assert heard.size == round(DRAWN_GOLDEN_SECONDS * 8192)
     assert np.abs(heard).min() > 0.4
-    assert _golden_input(clip, 8192, manifest).size == 2 * 8192
+    assert golden_input(clip, 8192, manifest).size == 2 * 8192
 
 
 def test_a_stream_that_cannot_be_is_refused_in_a_sentence() -> None:
