@@ -5,7 +5,7 @@
     every operation's output ─▶ its storage counted once, until nothing holds it any more ─▶ the largest sum
 
 Counted are weights, gradients, Adam's moments, and all that autograd keeps; not the workspace of a GPU's convolutions,
-nor what its allocator leaves between blocks (together 10 to 25 % as a rule), nor the CUDA context (0.3 to 0.5 GB).
+nor what its allocator leaves between blocks, nor the CUDA context.
 Normalisation runs in float32 under autocast on a GPU and in bfloat16 on a processor, whose rules count here. Material
 is made up; a run with pictures in [data] needs none of its own.
 """
