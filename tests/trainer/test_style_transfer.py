@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from realtime.audio_file import AudioFile
 from realtime.errors import AudioFileError
-from realtime.methods import checked
+from realtime.methods import Opening, checked
 from trainer.methods import RANDOM_CNN
 from trainer.style_transfer import StyleTransfer, TransferSettings, gram
 
@@ -110,7 +110,7 @@ def test_convert_offers_it_with_settings_in_their_ranges() -> None:
     defaults = {option.name: option.default for option in RANDOM_CNN.options}
     assert checked("random-cnn", RANDOM_CNN.options, defaults) == defaults
     small = {**defaults, "iterations": 1.0, "filters": 4.0, "rate": 8000.0, "width": 3.0}
-    effect = RANDOM_CNN.open(AudioFile(tone(300, 0.2)[None], RATE), small, 1)
+    effect = RANDOM_CNN.open(Opening(small, style=AudioFile(tone(300, 0.2)[None], RATE)))
     assert effect(tone(200, 1.0), RATE, lambda _: None).shape == (RATE,)
     told = subprocess.run(
         [sys.executable, "-c", "import sys, trainer.methods; print('torch' in sys.modules)"],
