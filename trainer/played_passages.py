@@ -9,6 +9,7 @@ A passage of several voices teaches nothing about one: it is kept when most of i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import soxr
@@ -17,9 +18,22 @@ from numpy.typing import NDArray
 from realtime.errors import DataError
 from realtime.features import PitchLoudnessFeatures
 from trainer import melodies
+from trainer.config import setting
 from trainer.data import Recordings, read_recording
 
 _UNSEEN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedData:
+    """`[data]`: recordings of the targets, and how much is made of them."""
+
+    index: Path = setting(meaning="index.json written by `retimbre prepare recordings`, at any rate")
+    targets: tuple[str, ...] = setting(meaning="the domains to learn, in the order of the target weights")
+    minutes: float = setting(6.0, "minutes of melodies and passages made for each target", minimum=0.02)
+    passage_seconds: float = setting(10.0, "length of one of them", minimum=0.5)
+    max_shift: float = setting(2.5, "semitones by which a note's recording may be transposed", minimum=0, maximum=12)
+    phrases: float = setting(0.5, "share of real phrases where a target has any", minimum=0, maximum=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,6 @@ Over 300 lines because a system is one file.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,10 +42,12 @@ from realtime.manifest import Manifest
 from trainer import features, losses
 from trainer.config import RunConfig, setting
 from trainer.live_network import LiveModel, LiveNetwork
-from trainer.paired_spectra import adam_pair, spread
+from trainer.paired_spectra import adam_pair
 from trainer.pairs import read_slice
-from trainer.passages import Draw, Passage, Passages
+from trainer.passage_windows import judged, origins_of, windows_of
+from trainer.passages import Draw, Passages
 from trainer.recipe import Clip, Recipe, register
+from trainer.sound_game import fooling_and_likeness, judge_step
 from trainer.spectral import SpectralDiscriminator, SpectralLoss
 from trainer.spectral_package import PackageStream, spectral_manifest
 from trainer.spectral_play import play
@@ -180,62 +181,27 @@ class Live(Recipe):
         loss = rebuilt + training.magnitude_weight * magnitude
         report = {"rebuilt": rebuilt, "magnitude": magnitude}
         if step >= training.adversarial_from:
-            scores_real, _ = self.discriminator(real, target)
-            scores_made, _ = self.discriminator(made.detach(), target)
-            d_loss = sum(
-                losses.adversarial(a, real=True, kind="lsgan") + losses.adversarial(b, real=False, kind="lsgan")
-                for a, b in zip(scores_real, scores_made, strict=True)
-            ) / len(scores_real)
-            assert isinstance(d_loss, Tensor)
-            self.descend("discriminator", d_loss / 2)
-
-            with torch.no_grad():
-                _, inner_real = self.discriminator(real, target)
-            scores_made, inner_made = self.discriminator(made, target)
-            fooled = torch.stack([losses.adversarial(s, real=True, kind="lsgan") for s in scores_made]).mean()
-            alike = torch.stack([_relative(a, b) for a, b in zip(inner_made, inner_real, strict=True)]).mean()
+            report["discriminator"] = judge_step(self, self.discriminator, made, real, target)
+            fooled, alike = fooling_and_likeness(self.discriminator, made, target, real)
             loss = loss + training.adversarial_weight * fooled + training.feature_weight * alike
-            report |= {"adversarial": fooled, "features": alike, "discriminator": d_loss}
+            report |= {"adversarial": fooled, "features": alike}
         self.descend("generator", loss)
         return report
 
     def validate(self) -> dict[str, float]:
-        """On unseen passages, as played: distance_db, log-mel, to the truth; gain, how much nearer than the input.
-
-        named: share of windows that are nearer to the truth of their target than to any other target's playing.
-        """
-        rate, targets = self.passages.sample_rate, self.config.data.targets
-        per_target: dict[str, list[float]] = {name: [] for name in targets}
-        before, named = [], []
-        for passage, start, origin, name in self._windows:
-            samples = round(self.config.data.window_seconds * rate)
-            x = read_slice(passage.files[origin], start, samples)
-            made = torch.from_numpy(self.play_through(x, self._weights(name)))
-            truths = {
-                other: torch.from_numpy(read_slice(passage.files[other], start, samples))
-                for other in targets
-                if other in passage.files
-            }
-            far = {other: float(features.log_mel_distance_db(made, truth, rate)) for other, truth in truths.items()}
-            per_target[name].append(far[name])
-            before.append(float(features.log_mel_distance_db(torch.from_numpy(x), truths[name], rate)))
-            named.append(float(min(far, key=lambda other: far[other]) == name))
-        means = {f"db_{name}": float(np.mean(found)) for name, found in per_target.items() if found}
-        overall = float(np.mean([value for found in per_target.values() for value in found]))
-        return {
-            "distance_db": overall,
-            "gain": 1 - overall / max(float(np.mean(before)), 1e-9),
-            "named": float(np.mean(named)),
-            **means,
-        }
+        """On unseen passages, as played (`trainer.passage_windows`)."""
+        data, rate = self.config.data, self.passages.sample_rate
+        samples = round(data.window_seconds * rate)
+        windows = windows_of(self.passages, self.origins, data.targets, samples, data.validation_windows)
+        return judged(windows, data.targets, samples, rate, lambda x, name: self.play_through(x, self._weights(name)))
 
     def clips(self) -> list[Clip]:
         """The first seconds of a validation passage for each target, as the exported package would play them."""
         rate, clips = self.passages.sample_rate, []
         for name in self.config.data.targets:
-            found = [p for p in self.passages.validation if name in p.files and self._origins_of(p, name)]
+            found = [p for p in self.passages.validation if name in p.files and origins_of(p, self.origins, name)]
             for passage in found[-self.config.data.clips :]:
-                origin = self._origins_of(passage, name)[0]
+                origin = origins_of(passage, self.origins, name)[0]
                 length = min(passage.samples, round(CLIP_SECONDS * rate))
                 x, y = (read_slice(passage.files[side], 0, length) for side in (origin, name))
                 clips.append(
@@ -311,30 +277,6 @@ class Live(Recipe):
             LiveStream(step=2),
         )
 
-    @functools.cached_property
-    def _windows(self) -> list[tuple[Passage, int, str, str]]:
-        """Passage, first sample, origin and target of what is judged: origins in turn, never the target itself."""
-        data, found = self.config.data, []
-        length = round(data.window_seconds * self.passages.sample_rate)
-        for name in data.targets:
-            starts = [
-                (passage, start)
-                for passage in self.passages.validation
-                if name in passage.files and self._origins_of(passage, name)
-                for start in range(0, max(1, passage.samples - length + 1), length)
-            ]
-            for number, (passage, start) in enumerate(spread(starts, data.validation_windows)):
-                origins = self._origins_of(passage, name)
-                found.append((passage, start, origins[number % len(origins)], name))
-        if not found:
-            raise ConfigError(
-                "data.origins and data.targets share no passage to judge by: name two instruments at least"
-            )
-        return found
-
-    def _origins_of(self, passage: Passage, target: str) -> list[str]:
-        return [name for name in self.origins if name in passage.files and name != target]
-
     def _weights(self, name: str) -> Tensor:
         number = self.config.data.targets.index(name)
         return torch.eye(len(self.config.data.targets))[number : number + 1]
@@ -361,9 +303,3 @@ class Live(Recipe):
             features.expand(log_magnitudes, self.features), (0, 0, 0, self.features.full_bins - self.features.bins)
         )
         return features.synthesise(guide / features.magnitudes(guide) * magnitude, self.features, aligned=True)
-
-
-def _relative(made: Tensor, real: Tensor) -> Tensor:
-    """Mean over items of |made − real| as a part of |real|, so that processes which share a batch may average."""
-    inside = tuple(range(1, real.ndim))
-    return ((made - real).abs().mean(inside) / real.abs().mean(inside).clamp(min=1e-3)).mean()

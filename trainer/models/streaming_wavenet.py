@@ -47,7 +47,8 @@ from trainer.config import RunConfig, setting
 from trainer.data import Recordings, Slices, read_recording
 from trainer.paired_spectra import adam_pair, spread
 from trainer.pairs import read_slice
-from trainer.passages import Draw, Passage, Passages
+from trainer.passage_windows import Window, judged, windows_of
+from trainer.passages import Draw, Passages
 from trainer.recipe import Clip, Recipe, register
 from trainer.sound_game import fooling_and_likeness, judge_step
 from trainer.spectral import SpectralDiscriminator, SpectralLoss
@@ -255,26 +256,8 @@ class StreamingWaveNet(Recipe):
         return self._validate_paired() if self.paired else self._validate_unpaired()
 
     def _validate_paired(self) -> dict[str, float]:
-        rate, targets = self.rate, self.config.data.targets
-        per_target: dict[str, list[float]] = {name: [] for name in targets}
-        before, named = [], []
-        for passage, start, origin, name in self._windows:
-            samples = round(self.config.data.window_seconds * rate)
-            x = read_slice(passage.files[origin], start, samples)
-            made = torch.from_numpy(self.play(x, name))
-            truths = {
-                other: torch.from_numpy(read_slice(passage.files[other], start, samples))
-                for other in targets
-                if other in passage.files
-            }
-            far = {other: float(features.log_mel_distance_db(made, truth, rate)) for other, truth in truths.items()}
-            per_target[name].append(far[name])
-            before.append(float(features.log_mel_distance_db(torch.from_numpy(x), truths[name], rate)))
-            named.append(float(min(far, key=lambda other: far[other]) == name))
-        means = {f"db_{name}": float(np.mean(found)) for name, found in per_target.items() if found}
-        overall = float(np.mean([value for found in per_target.values() for value in found]))
-        gain = 1 - overall / max(float(np.mean(before)), 1e-9)
-        return {"distance_db": overall, "gain": gain, "named": float(np.mean(named)), **means}
+        samples = round(self.config.data.window_seconds * self.rate)
+        return judged(self._windows, self.config.data.targets, samples, self.rate, self.play)
 
     def _validate_unpaired(self) -> dict[str, float]:
         cycles, averages = [], []
@@ -400,28 +383,10 @@ class StreamingWaveNet(Recipe):
         )
 
     @functools.cached_property
-    def _windows(self) -> list[tuple[Passage, int, str, str]]:
-        """Passage, first sample, origin and target of what is judged: origins in turn, never the target itself."""
-        data, found = self.config.data, []
-        length = round(data.window_seconds * self.rate)
-        for name in data.targets:
-            starts = [
-                (passage, start)
-                for passage in self.passages.validation
-                if name in passage.files and self._origins_of(passage, name)
-                for start in range(0, max(1, passage.samples - length + 1), length)
-            ]
-            if not starts:
-                raise ConfigError(
-                    f"data.origins has no other instrument that plays a validation passage with {name}: name one more"
-                )
-            for number, (passage, start) in enumerate(spread(starts, data.validation_windows)):
-                origins = self._origins_of(passage, name)
-                found.append((passage, start, origins[number % len(origins)], name))
-        return found
-
-    def _origins_of(self, passage: Passage, target: str) -> list[str]:
-        return [name for name in self.origins if name in passage.files and name != target]
+    def _windows(self) -> list[Window]:
+        data = self.config.data
+        samples = round(data.window_seconds * self.rate)
+        return windows_of(self.passages, self.origins, data.targets, samples, data.validation_windows)
 
     @functools.cached_property
     def _unseen(self) -> list[tuple[str, FloatArray]]:

@@ -38,7 +38,7 @@ from realtime.manifest import Control, Licences, Manifest, State, Target
 from trainer import melodies
 from trainer.config import RunConfig, setting
 from trainer.data import Recording, Recordings
-from trainer.played_passages import PassagePlan, training_passages, unseen_passages
+from trainer.played_passages import PassagePlan, PlayedData, training_passages, unseen_passages
 from trainer.recipe import Clip, Recipe, register
 from trainer.spectral import SpectralDiscriminator, SpectralLoss
 from trainer.synthesis import NOISE_TABLE_ROWS, NoiseBank, Room, harmonic_waves, oscillate
@@ -46,18 +46,6 @@ from trainer.voice_step import VoiceStep, initial_states
 
 DB = math.log(10) / 20  # exp(DB · level in dB) is an amplitude
 QUIETEST_DB = -90.0
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceData:
-    """`[data]`: recordings of the targets."""
-
-    index: Path = setting(meaning="index.json written by `retimbre prepare recordings`")
-    targets: tuple[str, ...] = setting(meaning="the domains to learn, in the order of the target weights")
-    minutes: float = setting(6.0, "minutes of melodies and passages made for each target", minimum=0.1)
-    passage_seconds: float = setting(10.0, "length of one of them", minimum=1.0)
-    max_shift: float = setting(2.5, "semitones by which a note's recording may be transposed", minimum=0, maximum=12)
-    phrases: float = setting(0.5, "share of real phrases where a target has any", minimum=0, maximum=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +84,7 @@ class VoiceTraining:
 class VoiceConfig:
     """The sections of a run file."""
 
-    data: VoiceData = field()
+    data: PlayedData = field()
     model: VoiceModel = field(default_factory=VoiceModel)
     training: VoiceTraining = field(default_factory=VoiceTraining)
 
@@ -392,7 +380,7 @@ class Voice(Recipe):
         index = material / "recordings" / "index.json"
         domains = Recordings.read(index).domains()[:2]
         return VoiceConfig(
-            data=VoiceData(index, domains, minutes=0.1, passage_seconds=2.0),
+            data=PlayedData(index, domains, minutes=0.1, passage_seconds=2.0),
             model=VoiceModel(hidden=16, harmonics=8, noise_bands=8, room_taps=32),
             training=VoiceTraining(
                 analysis_steps=1, adversarial_from=2, analysis_seconds=0.5, sound_seconds=0.3, lead_in_frames=8,

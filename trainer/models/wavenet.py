@@ -42,7 +42,7 @@ from realtime.pitch import SILENCE_DB, PitchLoudnessTracker
 from trainer import melodies, mu_law
 from trainer.config import RunConfig, setting
 from trainer.data import Recording, Recordings
-from trainer.played_passages import PassagePlan, training_passages, unseen_passages
+from trainer.played_passages import PassagePlan, PlayedData, training_passages, unseen_passages
 from trainer.recipe import Clip, Recipe, register
 from trainer.wavenet_package import SamplingStream
 from trainer.wavenet_stack import WaveNet, WaveNetShape, code_loss
@@ -50,18 +50,6 @@ from trainer.wavenet_stack import WaveNet, WaveNetShape, code_loss
 _BUMPS = 48
 _BUMP_OCTAVES = 0.15
 _CONVERTED_FRAMES = 64  # a call while converting: progress is told after each
-
-
-@dataclass(frozen=True, slots=True)
-class WaveNetData:
-    """`[data]`: recordings of the targets."""
-
-    index: Path = setting(meaning="index.json written by `retimbre prepare recordings`, at any rate")
-    targets: tuple[str, ...] = setting(meaning="the domains to learn, in the order of the target weights")
-    minutes: float = setting(6.0, "minutes of melodies and passages made for each target", minimum=0.02)
-    passage_seconds: float = setting(10.0, "length of one of them", minimum=0.5)
-    max_shift: float = setting(2.5, "semitones by which a note's recording may be transposed", minimum=0, maximum=12)
-    phrases: float = setting(0.5, "share of real phrases where a target has any", minimum=0, maximum=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +90,7 @@ class WaveNetStream:
 class WaveNetConfig:
     """The sections of a run file."""
 
-    data: WaveNetData = field()
+    data: PlayedData = field()
     model: WaveNetModel = field(default_factory=WaveNetModel)
     training: WaveNetTraining = field(default_factory=WaveNetTraining)
     stream: WaveNetStream = field(default_factory=WaveNetStream)
@@ -361,7 +349,7 @@ class WaveNetRecipe(Recipe):
         """Two targets at 4000 Hz, two cycles of four layers."""
         index = material / "recordings" / "index.json"
         return WaveNetConfig(
-            WaveNetData(index, Recordings.read(index).domains()[:2], minutes=0.03, passage_seconds=1.0),
+            PlayedData(index, Recordings.read(index).domains()[:2], minutes=0.03, passage_seconds=1.0),
             WaveNetModel(
                 cycles=2,
                 layers=4,
