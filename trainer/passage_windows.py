@@ -49,7 +49,8 @@ def windows_of(
         ]
         if not starts:
             raise ConfigError(
-                f"data.origins has no other instrument that plays a validation passage with {name}: name two instruments at least"
+                f"data.origins has no other instrument that plays a validation passage with {name}: name two "
+                "instruments at least"
             )
         for number, (passage, start) in enumerate(spread(starts, most)):
             heard = origins_of(passage, origins, name)
