@@ -91,6 +91,19 @@ class SamplesStream:
     data_licence: str = setting("", "licence of the recordings learnt from; empty: what their index says")
 
 
+class DomainStream(nn.Module):
+    """x, [target], states → y and next states: the encoder's, then the decoders'; a system adds `forward`."""
+
+    def __init__(self, sampling: DecoderBank, hearing: tuple[Tensor, ...]) -> None:
+        """hearing: the encoder's states before the first sample."""
+        super().__init__()
+        self.sampling, self._hearing = sampling, hearing
+
+    def initial_states(self) -> tuple[Tensor, ...]:
+        """Silence before the first sample."""
+        return (*self._hearing, *self.sampling.initial_states())
+
+
 class TranslationConfig(Protocol):
     """What the base reads of a system's settings; each system's own dataclass has these and more."""
 
@@ -182,6 +195,10 @@ class DomainTranslation(Recipe):
     @abstractmethod
     def whole_codes(self, heard: Tensor) -> Tensor:
         """A whole sound (1, samples) → codes of all of it (1, code_channels, frames), as the package hears it."""
+
+    @abstractmethod
+    def make_stream(self) -> DomainStream:
+        """Encoder and decoders as they are now, (x, target, states) → (y, next states)."""
 
     # -- what is learnt ------------------------------------------------------------------------------------------
     @property
@@ -417,6 +434,14 @@ class DomainTranslation(Recipe):
         decoder = cast("WaveNet", self.decoders[number])
         made = generated(decoder, codes, self.code_samples, heard.size, self.sample_rate, temperature, progress)
         return resample_signal(made / np.float32(scale), self.sample_rate, rate, signal.size)
+
+    def streaming_module(self) -> nn.Module:
+        """Encoder and decoders with their memories."""
+        return self.make_stream().cpu().eval()
+
+    def initial_states(self) -> tuple[Tensor, ...]:
+        """Silence before the first sample."""
+        return self.make_stream().initial_states()
 
     def make_sampling(self) -> DecoderBank:
         """The decoders as they are now, ready to stream; training goes on with the ones that stay."""

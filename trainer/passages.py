@@ -75,6 +75,12 @@ class Passages:
         return learn, judge
 
 
+def refuse_repeated(targets: Sequence[str]) -> None:
+    """ConfigError when there is no target, or one twice."""
+    if len(set(targets)) != len(targets) or not targets:
+        raise ConfigError(f"data.targets is {', '.join(targets) or 'empty'}: name each target once")
+
+
 class Draw:
     """Random slices of training passages: targets evenly, then passages by length, then an origin evenly."""
 

@@ -8,8 +8,10 @@ A passage of several voices teaches nothing about one: it is kept when most of i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soxr
@@ -43,11 +45,8 @@ class PassagePlan:
     rate: int
     features: PitchLoudnessFeatures
     level_db: float
+    data: PlayedData
     harmonics: int = 0
-    minutes: float = 6.0
-    seconds: float = 10.0
-    max_shift: float = 2.5
-    phrases: float = 0.5
     shortest_frames: int = 8
 
 
@@ -67,6 +66,7 @@ def training_passages(
     recordings: Recordings, domain: str, plan: PassagePlan, rng: np.random.Generator
 ) -> list[melodies.Passage]:
     """`minutes` of passages of a target; DataError when its recordings give none."""
+    data = plan.data
     heard = recorded(recordings, domain, "train", plan.rate)
     notes = [melodies.Note(melodies.from_onset(audio, plan.rate), midi) for audio, midi in heard if midi is not None]
     phrases = [audio for audio, midi in heard if midi is None and len(audio) > plan.rate]
@@ -74,16 +74,16 @@ def training_passages(
         known = ", ".join(recordings.domains())
         raise DataError(f"There are no training recordings of {domain!r}: use some of {known}")
     made: list[melodies.Passage] = []
-    wanted = max(1, round(plan.minutes * 60 / plan.seconds))
-    length = int(plan.seconds * plan.rate)
+    wanted = max(1, round(data.minutes * 60 / data.passage_seconds))
+    length = int(data.passage_seconds * plan.rate)
     for _ in range(4 * wanted):
-        if phrases and (not notes or rng.random() < plan.phrases):
+        if phrases and (not notes or rng.random() < data.phrases):
             audio = phrases[rng.integers(len(phrases))]
             begin = int(rng.integers(max(1, len(audio) - length)))
             audio = audio[begin : begin + length]
-            audio = melodies.warp(audio, np.full(len(audio), 2 ** (rng.uniform(-1, 1) * plan.max_shift / 12)))
+            audio = melodies.warp(audio, np.full(len(audio), 2 ** (rng.uniform(-1, 1) * data.max_shift / 12)))
         else:
-            audio = melodies.melody(notes, plan.seconds, plan.rate, rng, plan.max_shift)
+            audio = melodies.melody(notes, data.passage_seconds, plan.rate, rng, data.max_shift)
         found = _passage(audio, plan, float(np.clip(rng.normal(0, 2), -4, 4)))
         if found is not None and found.frames.shape[1] > plan.shortest_frames and _one_voice(found.frames):
             made.append(found)
@@ -92,6 +92,51 @@ def training_passages(
     if not made:
         raise DataError(f"no passage of {domain!r} has a clear pitch: check its recordings or their pitches")
     return made
+
+
+def of_all_targets(recordings: Recordings, plan: PassagePlan, seed: int) -> list[list[melodies.Passage]]:
+    """Training passages of each target of the plan."""
+    return [
+        training_passages(recordings, name, plan, np.random.default_rng([seed, number]))
+        for number, name in enumerate(plan.data.targets)
+    ]
+
+
+def unseen_of_all_targets(recordings: Recordings, plan: PassagePlan) -> list[tuple[int, melodies.Passage]]:
+    """Validation passages and the target's number, of the targets that have recordings for it."""
+    return [
+        (number, passage)
+        for number, name in enumerate(plan.data.targets)
+        for passage in unseen_passages(recordings, name, plan, number)
+    ]
+
+
+class Excerpt(NamedTuple):
+    """A stretch of a passage, filled up behind its end: frames (3, n), audio (n·hop,), harmonics in dB (n, …)."""
+
+    x: NDArray[np.float32]
+    audio: melodies.Audio
+    harmonics_db: NDArray[np.float32]
+
+
+def excerpt(
+    passages: Sequence[melodies.Passage], frames: int, hop: int, unclear: float, rng: np.random.Generator
+) -> Excerpt:
+    """`frames` frames of one of the passages; unclear: how often it repeats less exactly, as in other rooms."""
+    chosen = passages[int(rng.integers(len(passages)))]
+    begin = int(rng.integers(max(1, chosen.frames.shape[1] - frames)))
+    x = chosen.frames[:, begin : begin + frames].copy()
+    if rng.random() < unclear:
+        x[2] *= rng.uniform(0.85, 1.0)
+    missing = frames - x.shape[1]
+    return Excerpt(
+        np.pad(x, ((0, 0), (0, missing)), mode="edge"),
+        np.pad(chosen.audio[begin * hop : (begin + frames) * hop], (0, missing * hop)),
+        np.pad(
+            chosen.harmonics_db[begin : begin + frames].astype(np.float32), ((0, missing), (0, 0)),
+            constant_values=-120.0,
+        ),
+    )  # fmt: skip
 
 
 def unseen_passages(recordings: Recordings, domain: str, plan: PassagePlan, number: int) -> list[melodies.Passage]:

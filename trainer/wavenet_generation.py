@@ -16,7 +16,7 @@ What a stream keeps is a `Memory`, in which all forms agree, so that generation 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,6 +30,17 @@ from trainer.wavenet_weights import Memory, Weights, drawn, layers_of, pasts, si
 Form = Literal["reference", "compiled", "cuda"]
 
 _CHUNK_VALUES = 1 << 17  # floats of conditioning worked out ahead: they must not push the weights out of the cache
+
+
+class _Asked(NamedTuple):
+    """What `proceed` is asked for, checked."""
+
+    memory: Memory
+    uniforms: Tensor
+    condition: Tensor | None
+    voice: Tensor | None
+    temperature: float
+    hold: int
 
 
 def generate(
@@ -78,25 +89,19 @@ def proceed(
     network.check_conditioning(-(-uniforms.shape[1] // hold), condition, voice)
     if temperature <= 0:
         raise ConfigError(f"The temperature is {temperature}, expected more than 0: 1 draws as the network learnt")
+    asked = _Asked(memory, uniforms, condition, voice, temperature, hold)
     if form == "reference":
-        return _reference(network, memory, uniforms, condition, voice, temperature, hold)
+        return _reference(network, asked)
     weights = weights or weights_of(network)
     if form == "compiled":
-        return _compiled(network, weights, memory, uniforms, condition, voice, temperature, hold)
+        return _compiled(network, weights, asked)
     if not torch.cuda.is_available():
         raise ConfigError("Generation on a GPU needs CUDA, which torch does not find here: use the form 'compiled'")
-    return _on_cuda(network, weights, memory, uniforms, condition, voice, temperature, hold)
+    return _on_cuda(network, weights, asked)
 
 
-def _reference(
-    network: WaveNet,
-    memory: Memory,
-    uniforms: Tensor,
-    condition: Tensor | None,
-    voice: Tensor | None,
-    temperature: float,
-    hold: int,
-) -> tuple[Tensor, Memory]:
+def _reference(network: WaveNet, asked: _Asked) -> tuple[Tensor, Memory]:
+    memory, uniforms, condition, voice, temperature, hold = asked
     kernel, layers = network.shape.kernel, layers_of(network)
     rings = [ring.clone() for ring in memory.history.split(list(pasts(network)), 1)]
     previous, codes = memory.previous, []
@@ -123,20 +128,12 @@ def _reference(
     return torch.stack(codes, 1), Memory(torch.cat(turned, 1), previous)
 
 
-def _compiled(
-    network: WaveNet,
-    weights: Weights,
-    memory: Memory,
-    uniforms: Tensor,
-    condition: Tensor | None,
-    voice: Tensor | None,
-    temperature: float,
-    hold: int,
-) -> tuple[Tensor, Memory]:
+def _compiled(network: WaveNet, weights: Weights, asked: _Asked) -> tuple[Tensor, Memory]:
     import numpy as np
 
     from trainer import wavenet_kernel
 
+    memory, uniforms, condition, voice, temperature, hold = asked
     if weights.embedding.dtype != torch.float32 or weights.embedding.device.type != "cpu":
         raise ConfigError(
             f"the compiled form got weights in {weights.embedding.dtype} on {weights.embedding.device}, expected "
@@ -179,16 +176,8 @@ def _compiled(
     return codes, Memory(history, codes[:, -1].clone() if samples else memory.previous)
 
 
-def _on_cuda(
-    network: WaveNet,
-    weights: Weights,
-    memory: Memory,
-    uniforms: Tensor,
-    condition: Tensor | None,
-    voice: Tensor | None,
-    temperature: float,
-    hold: int,
-) -> tuple[Tensor, Memory]:
+def _on_cuda(network: WaveNet, weights: Weights, asked: _Asked) -> tuple[Tensor, Memory]:
+    memory, uniforms, condition, voice, temperature, hold = asked
     device = weights.embedding.device
     if device.type != "cuda":
         raise ConfigError(f"the form 'cuda' got a network on {device}, expected one on the GPU: bring it there")

@@ -154,8 +154,3 @@ def code_loss(logits: Tensor, codes: Tensor, first: int = 0) -> Tensor:
     whose past the network was not given.
     """
     return functional.cross_entropy(logits[..., first:].float(), codes[:, first:])
-
-
-def nothing_known(shape: WaveNetShape) -> float:
-    """`code_loss` of a guess without knowledge."""
-    return math.log(shape.levels)

@@ -94,7 +94,7 @@ def test_a_file_and_the_stream_have_the_same_codes(system: SpectralTranslation) 
     analyser, bands = SpectrumAnalyser(features), Bands(features, picture.sample_rate)
     late = stream.lookahead + system.after_samples // picture.hop
     fed = np.concatenate([sound, np.zeros(stream.step * 6 * picture.hop, np.float32)])
-    window = system._stream().window
+    window = system.make_stream().window
     state, made = window.initial_state(), []
     for start in range(0, len(fed) // picture.hop // stream.step * stream.step, stream.step):
         frames = [

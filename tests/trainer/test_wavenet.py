@@ -17,7 +17,7 @@ from trainer.config import RunConfig
 from trainer.data import Recordings
 from trainer.export import to_onnx
 from trainer.models.wavenet import WaveNetConfig, WaveNetRecipe
-from trainer.played_passages import PassagePlan, recorded, training_passages
+from trainer.played_passages import PassagePlan, PlayedData, recorded, training_passages
 
 
 def _config(material: Path) -> WaveNetConfig:
@@ -165,7 +165,9 @@ def test_passages_come_at_the_rate_asked_for(material: Path) -> None:
     (slow, _), *_ = recorded(recordings, "bell", "train", 4000)
     assert midi is not None
     assert len(slow) == pytest.approx(len(whole) / 12, abs=1)
-    plan = PassagePlan(4000, recipe.features, -14.0, minutes=0.02, seconds=1.0, max_shift=0.0)
+    plan = PassagePlan(
+        4000, recipe.features, -14.0, PlayedData(Path(), ("bell",), minutes=0.02, passage_seconds=1.0, max_shift=0.0)
+    )
     made = training_passages(recordings, "bell", plan, np.random.default_rng(0))
     voiced = np.concatenate([p.frames[0][p.frames[2] > 0.95] for p in made])
     played = 69 + 12 * np.log2(voiced / 440)

@@ -45,7 +45,7 @@ from trainer.live_network import LiveModel, LiveNetwork
 from trainer.paired_spectra import adam_pair
 from trainer.pairs import read_slice
 from trainer.passage_windows import judged, origins_of, windows_of
-from trainer.passages import Draw, Passages
+from trainer.passages import Draw, Passages, refuse_repeated
 from trainer.recipe import Clip, Recipe, register
 from trainer.sound_game import fooling_and_likeness, judge_step
 from trainer.spectral import SpectralDiscriminator, SpectralLoss
@@ -128,8 +128,7 @@ class Live(Recipe):
     def __init__(self, config: LiveConfig, run: RunConfig) -> None:
         super().__init__(config, run)
         data, model, training = config.data, config.model, config.training
-        if len(set(data.targets)) != len(data.targets) or not data.targets:
-            raise ConfigError(f"data.targets is {', '.join(data.targets) or 'empty'}: name each target once")
+        refuse_repeated(data.targets)
         self.origins = data.origins or data.targets
         self.features = SpectrumFeatures(
             model.n_fft, model.hop, model.bins, "linear", "log_unit", unit_scale(model.n_fft)

@@ -48,7 +48,7 @@ from trainer.data import Recordings, Slices, read_recording
 from trainer.paired_spectra import adam_pair, spread
 from trainer.pairs import read_slice
 from trainer.passage_windows import Window, judged, windows_of
-from trainer.passages import Draw, Passages
+from trainer.passages import Draw, Passages, refuse_repeated
 from trainer.recipe import Clip, Recipe, register
 from trainer.sound_game import fooling_and_likeness, judge_step
 from trainer.spectral import SpectralDiscriminator, SpectralLoss
@@ -123,8 +123,7 @@ class StreamingWaveNet(Recipe):
     def __init__(self, config: StreamingConfig, run: RunConfig) -> None:
         super().__init__(config, run)
         data, model, training = config.data, config.model, config.training
-        if len(set(data.targets)) != len(data.targets) or not data.targets:
-            raise ConfigError(f"data.targets is {', '.join(data.targets) or 'empty'}: name each target once")
+        refuse_repeated(data.targets)
         if config.stream.step % model.bands:
             raise ConfigError(
                 f"stream.step is {config.stream.step} samples, expected a multiple of model.bands ({model.bands})"

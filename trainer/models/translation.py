@@ -43,6 +43,7 @@ from trainer.decoder_bank import DecoderBank
 from trainer.discriminators import TimbralDiscriminator
 from trainer.domain_confusion import DomainConfusion
 from trainer.domain_translation import (
+    DomainStream,
     DomainTranslation,
     SamplesStream,
     TranslationData,
@@ -178,15 +179,8 @@ class SpectralTranslation(DomainTranslation):
         )  # fmt: skip
 
     # -- shipping ------------------------------------------------------------------------------------------------
-    def streaming_module(self) -> nn.Module:
+    def make_stream(self) -> SpectralStream:
         """The encoder in its window, the decoders with their memories."""
-        return self._stream().cpu().eval()
-
-    def initial_states(self) -> tuple[Tensor, ...]:
-        """Silence before the first frame."""
-        return self._stream().initial_states()
-
-    def _stream(self) -> SpectralStream:
         return SpectralStream(self._window(), self.make_sampling())
 
     def manifest(self) -> Manifest:
@@ -241,16 +235,12 @@ class _Timbral(nn.Module):
         return cast("Tensor", self.judge(codes[:, None])).mean((2, 3))
 
 
-class SpectralStream(nn.Module):
-    """x, [target], states → y and next states: the window's, then the decoders'."""
+class SpectralStream(DomainStream):
+    """The window's state, then the decoders'."""
 
     def __init__(self, window: WindowWrapper, sampling: DecoderBank) -> None:
-        super().__init__()
-        self.window, self.sampling = window, sampling
-
-    def initial_states(self) -> tuple[Tensor, ...]:
-        """Silence before the first frame."""
-        return (self.window.initial_state(), *self.sampling.initial_states())
+        super().__init__(sampling, (window.initial_state(),))
+        self.window = window
 
     def forward(self, x: Tensor, target: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """x (1, 1, bins, n · step), target (1, domains) → y (1, 1, n · step · hop), late by the look-ahead."""

@@ -38,6 +38,7 @@ from trainer.data import Recordings
 from trainer.decoder_bank import DecoderBank
 from trainer.domain_confusion import DomainConfusion
 from trainer.domain_translation import (
+    DomainStream,
     DomainTranslation,
     SamplesStream,
     TranslationData,
@@ -111,15 +112,8 @@ class Umtn(DomainTranslation):
         return self.encoder
 
     # -- shipping ------------------------------------------------------------------------------------------------
-    def streaming_module(self) -> nn.Module:
+    def make_stream(self) -> UmtnStream:
         """Encoder and decoders with their memories."""
-        return self._stream().cpu().eval()
-
-    def initial_states(self) -> tuple[Tensor, ...]:
-        """Silence before the first sample."""
-        return self._stream().initial_states()
-
-    def _stream(self) -> UmtnStream:
         return UmtnStream(self._encoder, self.make_sampling(), self.config.model.levels)
 
     def manifest(self) -> Manifest:
@@ -161,16 +155,13 @@ class Umtn(DomainTranslation):
         )  # fmt: skip
 
 
-class UmtnStream(nn.Module):
-    """x, [target], states → y and next states: the encoder's two, then the decoders'."""
+class UmtnStream(DomainStream):
+    """The encoder's two states, then the decoders'."""
 
     def __init__(self, encoder: TemporalEncoder, sampling: DecoderBank, levels: int) -> None:
-        super().__init__()
-        self.hearing, self.sampling, self.levels = EncoderStream(encoder), sampling, levels
-
-    def initial_states(self) -> tuple[Tensor, ...]:
-        """Silence before the first sample."""
-        return (*self.hearing.initial_states(), *self.sampling.initial_states())
+        hearing = EncoderStream(encoder)
+        super().__init__(sampling, hearing.initial_states())
+        self.hearing, self.levels = hearing, levels
 
     def forward(self, x: Tensor, target: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """x (1, 1, n · pool), target (1, domains) → y like x, late by the encoder's look-ahead."""

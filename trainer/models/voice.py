@@ -38,7 +38,7 @@ from realtime.manifest import Control, Licences, Manifest, State, Target
 from trainer import melodies
 from trainer.config import RunConfig, setting
 from trainer.data import Recording, Recordings
-from trainer.played_passages import PassagePlan, PlayedData, training_passages, unseen_passages
+from trainer.played_passages import PassagePlan, PlayedData, excerpt, of_all_targets, unseen_of_all_targets
 from trainer.recipe import Clip, Recipe, register
 from trainer.spectral import SpectralDiscriminator, SpectralLoss
 from trainer.synthesis import NOISE_TABLE_ROWS, NoiseBank, Room, harmonic_waves, oscillate
@@ -46,6 +46,7 @@ from trainer.voice_step import VoiceStep, initial_states
 
 DB = math.log(10) / 20  # exp(DB · level in dB) is an amplitude
 QUIETEST_DB = -90.0
+_UNCLEAR = 0.3  # share of excerpts that repeat less exactly, as in other rooms
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,41 +201,25 @@ class Voice(Recipe):
     @functools.cached_property
     def passages(self) -> list[list[melodies.Passage]]:
         """Training passages of each target, made once."""
-        return [
-            training_passages(self.recordings, name, self._plan, np.random.default_rng([self.run.seed, number]))
-            for number, name in enumerate(self.config.data.targets)
-        ]
+        return of_all_targets(self.recordings, self._plan, self.run.seed)
 
     @property
     def _plan(self) -> PassagePlan:
-        data, model = self.config.data, self.config.model
-        return PassagePlan(
-            self.rate, self.features, model.level_db, model.harmonics, data.minutes, data.passage_seconds,
-            data.max_shift, data.phrases, self.config.training.lead_in_frames + 8,
-        )  # fmt: skip
+        model, shortest = self.config.model, self.config.training.lead_in_frames + 8
+        return PassagePlan(self.rate, self.features, model.level_db, self.config.data, model.harmonics, shortest)
 
     def batch(self, step: int, items: range) -> dict[str, Tensor]:
         """Excerpts of passages, each item's target drawn evenly."""
         training = self.config.training
         seconds = training.analysis_seconds if step < training.analysis_steps else training.sound_seconds
         count = training.lead_in_frames + int(seconds * self.rate / self.features.hop)
-        hop = self.features.hop
         columns: dict[str, list[Any]] = {"x": [], "audio": [], "harmonics_db": [], "target": []}
         for item in items:
             rng = np.random.default_rng([self.run.seed, 1, step, item])
             number = int(rng.integers(len(self.passages)))
-            chosen = self.passages[number][rng.integers(len(self.passages[number]))]
-            frames = chosen.frames.shape[1]
-            begin = int(rng.integers(max(1, frames - count)))
-            cut = slice(begin, begin + count)
-            x = chosen.frames[:, cut].copy()
-            if rng.random() < 0.3:  # other instruments, rooms and microphones repeat less exactly
-                x[2] *= rng.uniform(0.85, 1.0)
-            missing = count - x.shape[1]
-            columns["x"].append(np.pad(x, ((0, 0), (0, missing)), mode="edge"))
-            columns["audio"].append(np.pad(chosen.audio[begin * hop : (begin + count) * hop], (0, missing * hop)))
-            levels = chosen.harmonics_db[cut].astype(np.float32)
-            columns["harmonics_db"].append(np.pad(levels, ((0, missing), (0, 0)), constant_values=-120.0))
+            found = excerpt(self.passages[number], count, self.features.hop, _UNCLEAR, rng)
+            for name, part in found._asdict().items():
+                columns[name].append(part)
             columns["target"].append(self.targets[number].numpy())
         return {name: torch.from_numpy(np.stack(values)) for name, values in columns.items()}
 
@@ -279,12 +264,7 @@ class Voice(Recipe):
     @functools.cached_property
     def unseen(self) -> list[tuple[int, melodies.Passage]]:
         """Validation passages of the targets that have recordings for it; else the last training passage."""
-        found = [
-            (number, passage)
-            for number, name in enumerate(self.config.data.targets)
-            for passage in unseen_passages(self.recordings, name, self._plan, number)
-        ]
-        return found or [(0, self.passages[0][-1])]
+        return unseen_of_all_targets(self.recordings, self._plan) or [(0, self.passages[0][-1])]
 
     def validate(self) -> dict[str, float]:
         """Distance between unseen recordings of the targets and what the voice makes of their pitch and loudness."""

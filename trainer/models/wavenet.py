@@ -42,7 +42,7 @@ from realtime.pitch import SILENCE_DB, PitchLoudnessTracker
 from trainer import melodies, mu_law
 from trainer.config import RunConfig, setting
 from trainer.data import Recording, Recordings
-from trainer.played_passages import PassagePlan, PlayedData, training_passages, unseen_passages
+from trainer.played_passages import PassagePlan, PlayedData, excerpt, of_all_targets, unseen_of_all_targets
 from trainer.recipe import Clip, Recipe, register
 from trainer.wavenet_package import SamplingStream
 from trainer.wavenet_stack import WaveNet, WaveNetShape, code_loss
@@ -171,19 +171,13 @@ class WaveNetRecipe(Recipe):
 
     @property
     def _plan(self) -> PassagePlan:
-        data, model = self.config.data, self.config.model
-        return PassagePlan(
-            model.sample_rate, self.features, model.level_db, minutes=data.minutes, seconds=data.passage_seconds,
-            max_shift=data.max_shift, phrases=data.phrases,
-        )  # fmt: skip
+        model = self.config.model
+        return PassagePlan(model.sample_rate, self.features, model.level_db, self.config.data)
 
     @functools.cached_property
     def passages(self) -> list[list[melodies.Passage]]:
         """Training passages of each target, made once."""
-        return [
-            training_passages(self.recordings, name, self._plan, np.random.default_rng([self.run.seed, number]))
-            for number, name in enumerate(self.config.data.targets)
-        ]
+        return of_all_targets(self.recordings, self._plan, self.run.seed)
 
     @property
     def _lead_frames(self) -> int:
@@ -197,14 +191,8 @@ class WaveNetRecipe(Recipe):
         for item in items:
             rng = np.random.default_rng([self.run.seed, 1, step, item])
             number = (step * self.run.batch + item) % len(self.targets)
-            chosen = self.passages[number][rng.integers(len(self.passages[number]))]
-            begin = int(rng.integers(max(1, chosen.frames.shape[1] - frames)))
-            x = chosen.frames[:, begin : begin + frames].copy()
-            if rng.random() < self.config.training.unclear:
-                x[2] *= rng.uniform(0.85, 1.0)
-            missing = frames - x.shape[1]
-            columns["x"].append(np.pad(x, ((0, 0), (0, missing)), mode="edge"))
-            audio = np.pad(chosen.audio[begin * hop : (begin + frames) * hop], (0, missing * hop))
+            x, audio, _ = excerpt(self.passages[number], frames, hop, self.config.training.unclear, rng)
+            columns["x"].append(x)
             # A pause of exact zeros teaches that silence follows from silence whatever is played: none begins again.
             hiss = rng.standard_normal(audio.size) * 10 ** (self.config.training.hiss_db / 20)
             columns["audio"].append((audio + hiss).astype(np.float32))
@@ -227,12 +215,7 @@ class WaveNetRecipe(Recipe):
     @functools.cached_property
     def unseen(self) -> list[tuple[int, melodies.Passage]]:
         """Validation passages of the targets that have recordings for it; else the last training passage."""
-        found = [
-            (number, passage)
-            for number, name in enumerate(self.config.data.targets)
-            for passage in unseen_passages(self.recordings, name, self._plan, number)
-        ]
-        return found or [(0, self.passages[0][-1])]
+        return unseen_of_all_targets(self.recordings, self._plan) or [(0, self.passages[0][-1])]
 
     def validate(self) -> dict[str, float]:
         """Nats a sample on unseen recordings; what knowing nothing but how often each level comes costs them."""
