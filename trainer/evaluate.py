@@ -252,7 +252,8 @@ def evaluate(
 ) -> Report:
     """Convert every clip to every target (`targets`: only these) and sum up; `told` hears of each conversion.
 
-    Clips with truths are converted at their written pitch (octave off), because the truth is at that pitch.
+    Clips with truths are converted at their written pitch (octave off), because the truth is at that pitch. Raises
+    DataError for a target that the package lacks, or when no clip is of another instrument than the targets.
     """
     manifest = package.manifest
     known = [target.name for target in manifest.targets]
@@ -272,6 +273,13 @@ def evaluate(
             report.measured.append(found)
             if told is not None:
                 told(found, clip, made)
+    if not report.measured:
+        heard, made_of = sorted({clip.domain for clip in clips}), [t.name for t in chosen if t is not None]
+        raise DataError(
+            f"The {len(clips)} clips are of {', '.join(heard)}, and {package.name} makes {', '.join(made_of)}: there is "
+            "nothing to convert; give clips of other instruments with --clips, --recordings or --paired (which needs a "
+            "truth for every target)."
+        )
     for target in chosen:
         name = "" if target is None else target.name
         rows = [row for row in report.measured if row.target == name]

@@ -136,3 +136,10 @@ def test_the_command_writes_its_report(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "targets.png").stat().st_size > 1000
     nothing = CliRunner().invoke(build_app(), ["evaluate", "identity", "-o", str(tmp_path)])
     assert "nothing to convert" in str(nothing.exception)
+
+
+def test_clips_of_the_target_alone_are_nothing_to_convert() -> None:
+    """A violin package and violin clips give a sentence, not a table of zeros."""
+    clip = work.Clip("one", "violin", melody(), RATE)
+    with pytest.raises(DataError, match="1 clips are of violin, and voice makes violin.*--clips"):
+        work.evaluate(resolve("voice"), [clip], None, targets=("violin",))
