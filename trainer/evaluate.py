@@ -276,7 +276,7 @@ def evaluate(
     if not report.measured:
         heard, made_of = sorted({clip.domain for clip in clips}), [t.name for t in chosen if t is not None]
         raise DataError(
-            f"The {len(clips)} clips are of {', '.join(heard)}, and {package.name} makes {', '.join(made_of)}: there is "
+            f"There are clips of {', '.join(heard)} alone, and {package.name} makes {', '.join(made_of)}: there is "
             "nothing to convert; give clips of other instruments with --clips, --recordings or --paired (which needs a "
             "truth for every target)."
         )
