@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,6 +51,7 @@ class Monitor:
             self._task = self._bar.add_task("", total=steps, completed=start)
 
     def __enter__(self) -> Self:
+        self._unheard, threading.excepthook = threading.excepthook, _hear_threads
         if self._bar is not None:
             self._bar.start()
         return self
@@ -59,7 +61,10 @@ class Monitor:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        self._writer.close()
+        try:
+            self._writer.close()
+        finally:
+            threading.excepthook = self._unheard
 
     def advance(self, step: int) -> None:
         """Move the bar, if there is one, to `step` steps done."""
@@ -159,6 +164,12 @@ def _drop_after(path: Path, step: int) -> None:
     beside = path.with_suffix(".tmp")
     beside.write_text("".join(json.dumps(r) + "\n" for r in records), encoding="utf-8")
     beside.replace(path)
+
+
+def _hear_threads(told: threading.ExceptHookArgs) -> None:
+    """Leave out the trace of TensorBoard's own thread: what ended it (a full disk) is raised at the next report."""
+    if not (isinstance(told.exc_value, OSError) and type(told.thread).__module__.startswith("tensorboard")):
+        threading.__excepthook__(told)
 
 
 def _numbers(values: Mapping[str, float]) -> str:

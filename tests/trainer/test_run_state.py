@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.trainer import toy
 from trainer import loop
 from trainer.aligned import find_takes, prepare_takes
 from trainer.config import RunConfig, from_table, recipe_config
-from trainer.monitor import read_metrics
+from trainer.monitor import Monitor, read_metrics
 from trainer.pairs import PairedIndex
 from trainer.recipe import DivergedError, find
 from trainer.recording_checks import Limits, refusal, remarks
@@ -88,6 +89,18 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="make room"), StateFile(tmp_path).told("toy", 6, "the processor"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert read_state(tmp_path)["state"] == "failed"
+
+
+def test_a_full_disk_leaves_no_trace_of_a_thread(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What TensorBoard's thread cannot write is raised where the run hears of it, and printed by nobody."""
+    with pytest.raises(OSError, match="No space left"), Monitor(tmp_path, 6, 0, Console(file=io.StringIO())) as monitor:
+        (events,) = (tmp_path / "tensorboard").iterdir()
+        events.unlink()
+        events.symlink_to("/dev/full")
+        for step in range(200):
+            monitor.train(step, {"loss": 1.0})
+            time.sleep(0.01)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_every_validation_leaves_its_clips_as_files(tmp_path: Path) -> None:
