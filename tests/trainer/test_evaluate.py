@@ -141,5 +141,5 @@ def test_the_command_writes_its_report(tmp_path: Path) -> None:
 def test_clips_of_the_target_alone_are_nothing_to_convert() -> None:
     """A violin package and violin clips give a sentence, not a table of zeros."""
     clip = work.Clip("one", "violin", melody(), RATE)
-    with pytest.raises(DataError, match="clips of violin alone, and voice makes violin.*--clips"):
+    with pytest.raises(DataError, match=r"clips of violin alone, and voice makes violin.*--clips"):
         work.evaluate(resolve("voice"), [clip], None, targets=("violin",))

@@ -91,15 +91,20 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     assert read_state(tmp_path)["state"] == "failed"
 
 
-def test_a_full_disk_leaves_no_trace_of_a_thread(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """What TensorBoard's thread cannot write is raised where the run hears of it, and printed by nobody."""
-    with pytest.raises(OSError, match="No space left"), Monitor(tmp_path, 6, 0, Console(file=io.StringIO())) as monitor:
-        (events,) = (tmp_path / "tensorboard").iterdir()
+def _report_to_a_full_disk(folder: Path) -> None:
+    with Monitor(folder, 6, 0, Console(file=io.StringIO())) as monitor:
+        (events,) = (folder / "tensorboard").iterdir()
         events.unlink()
         events.symlink_to("/dev/full")
         for step in range(200):
             monitor.train(step, {"loss": 1.0})
             time.sleep(0.01)
+
+
+def test_a_full_disk_leaves_no_trace_of_a_thread(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What TensorBoard's thread cannot write is raised where the run hears of it, and printed by nobody."""
+    with pytest.raises(OSError, match="No space left"):
+        _report_to_a_full_disk(tmp_path)
     assert "Traceback" not in capfd.readouterr().err
 
 
