@@ -13,9 +13,6 @@ how far it draws what the reference draws is part of the result.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor
 
@@ -110,18 +106,6 @@ def measure(
         for network, of_shape in zip(networks, ways, strict=True)
         for way in of_shape
     ]
-
-
-def machine_words() -> str:
-    """What the numbers were measured on, and with what; the load before anything was."""
-    name = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    found = [f"{name}, {os.cpu_count()} cores", f"torch {torch.__version__}", f"onnxruntime {onnxruntime.__version__}"]
-    with contextlib.suppress(OSError, AttributeError):
-        found.append(f"load {os.getloadavg()[0]:.1f}")
-    return ", ".join(found)
 
 
 def _network(shape: WaveNetShape) -> WaveNet:

@@ -28,15 +28,16 @@ def wavenet(
     from rich.progress import Progress
     from rich.table import Table
 
-    from trainer.wavenet_bench import machine_words, measure
+    from realtime.bench import machine
+    from trainer.wavenet_bench import measure
 
     torch.set_num_threads(1)  # the table says: on one core
-    machine = machine_words()
+    told = machine() | {"torch": torch.__version__}
     with Progress(transient=True, disable=as_json) as progress:
         task = progress.add_task("drawing", total=rounds)
         rows = measure(rounds=rounds, block=block, on_round=lambda _: progress.advance(task))
     if as_json:
-        typer.echo(json.dumps({"machine": machine, "rows": [dataclasses.asdict(row) for row in rows]}, indent=2))
+        typer.echo(json.dumps({"machine": told, "rows": [dataclasses.asdict(row) for row in rows]}, indent=2))
         return
     table = Table(
         "shape", "parameters", "way", "samples/s", "by the clock", "× 8192 Hz", "p99", "as the reference", box=None
@@ -53,5 +54,5 @@ def wavenet(
             f"{row.agreed} of {row.compared}",
         )
     console = Console(highlight=False)
-    console.print(machine, style="dim", markup=False)
+    console.print(", ".join(f"{name} {value}" for name, value in told.items()), style="dim", markup=False)
     console.print(table)
