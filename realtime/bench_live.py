@@ -27,10 +27,11 @@ from typing import Any, Literal
 import numpy as np
 
 from realtime import meters
-from realtime.bench import machine, melody
+from realtime.bench import melody
 from realtime.errors import DeviceError, EngineError
 from realtime.family import end_with_parent
 from realtime.host import Host, StreamSettings
+from realtime.machine import machine
 from realtime.machine_halts import LOOK_EVERY_S, HaltWatch, beside, share
 from realtime.scheduling import lock_memory, make_real_time, real_time
 

@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from realtime.auditor import KEYS, Auditor
-from realtime.bench import machine
 from realtime.bench_live import jack_without_hardware
 from realtime.controls import Controls
 from realtime.errors import EngineError, RetimbreError
 from realtime.host import Event, StreamSettings
 from realtime.live_session import LiveSession
+from realtime.machine import machine
 from realtime.messages import MidiSettings
 from realtime.midi.source import SourceSettings
 from realtime.package import resolve

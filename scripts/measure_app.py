@@ -18,8 +18,9 @@ import numpy as np
 import psutil
 
 from gui.memory import Memory
-from realtime.bench import machine, melody
+from realtime.bench import melody
 from realtime.bench_live import jack_without_hardware
+from realtime.machine import machine
 from realtime.machine_halts import HaltWatch, beside, share
 from tests.gui.desk import Desk
 

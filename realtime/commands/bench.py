@@ -32,7 +32,8 @@ def still(
     """Measure a model's step against the block's time, where the time goes, and the speed of converting."""
     if context.invoked_subcommand is not None:
         return
-    from realtime.bench import bench_convert, bench_model, machine
+    from realtime.bench import bench_convert, bench_model
+    from realtime.machine import machine
     from realtime.package import default_package_name, resolve
 
     package = resolve(model or default_package_name())

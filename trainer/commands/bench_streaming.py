@@ -27,7 +27,7 @@ def streaming(
     from rich.progress import Progress
     from rich.table import Table
 
-    from realtime.bench import machine
+    from realtime.machine import machine
     from trainer.streaming_bench import BRAVE_IN_STANDARDS, measure
 
     torch.set_num_threads(1)

@@ -28,7 +28,7 @@ def wavenet(
     from rich.progress import Progress
     from rich.table import Table
 
-    from realtime.bench import machine
+    from realtime.machine import machine
     from trainer.wavenet_bench import measure
 
     torch.set_num_threads(1)  # the table says: on one core
