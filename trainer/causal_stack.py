@@ -40,7 +40,6 @@ class GatedLayer(nn.Module):
 
     def __init__(self, channels: int, condition: int, kernel: int, dilation: int) -> None:
         super().__init__()
-        self.kernel, self.dilation = kernel, dilation
         self.past = (kernel - 1) * dilation
         self.heard = nn.Conv1d(channels, 2 * channels, kernel, dilation=dilation)
         self.told = nn.Conv1d(condition, 2 * channels, 1, bias=False)
@@ -49,11 +48,12 @@ class GatedLayer(nn.Module):
         with torch.no_grad():  # a deep stack begins near the identity
             self.back.weight.mul_(0.5)
 
-    def forward(self, seen: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """seen (batch, channels, past + n), condition (batch, told, n or 1) → z and next h, (batch, channels, n)."""
-        curve, gate = (self.heard(seen) + self.told(condition)).chunk(2, 1)
+    def forward(self, h: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """From silence: h (batch, channels, n), condition (batch, told, n or 1) → z and next h, of h's shape."""
+        heard = self.heard(functional.pad(h, (self.past, 0)))
+        curve, gate = (heard + self.told(condition)).chunk(2, 1)
         z = torch.tanh(curve) * torch.sigmoid(gate)
-        return z, seen[..., self.past :] + self.back(z)
+        return z, h + self.back(z)
 
 
 class CausalStack(nn.Module):
@@ -97,7 +97,7 @@ class CausalStack(nn.Module):
         """From silence: x (batch, inputs, n), condition (batch, told, n or 1) → (batch, outputs, n)."""
         h, collected = self.entry(x), []
         for layer in cast("Sequence[GatedLayer]", self.layers):
-            z, h = layer(functional.pad(h, (layer.past, 0)), condition)
+            z, h = layer(h, condition)
             collected.append(z)
         y: Tensor = self.exit(torch.cat([*collected, x], 1) if self.direct else torch.stack(collected).sum(0))
         return y
