@@ -37,6 +37,9 @@ from trainer.config import setting
 
 Form = Literal["time", "bands", "harmonic"]
 HARMONICS = (0.25, 1 / 3, 0.5, 1.0, 2.0, 3.0, 4.0)
+LOUDEST = 1.25
+"""log_unit, 12 dB above a full-scale sine. Above it the output hardly rises: magnitudes are its exponential, and one
+bin of one frame at 12 gave a loss that is no number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ class LiveNetwork(nn.Module):
         for number, block in enumerate(self.blocks):
             h, past = block(h, pasts[number], colours[2 * number], colours[2 * number + 1])
             kept.append(past)
-        return x + self.head(h), torch.cat(kept, 1)
+        y = x + self.head(h)
+        return torch.minimum(y, LOUDEST + 0.01 * (y - LOUDEST)), torch.cat(kept, 1)
 
 
 class _Block(nn.Module):

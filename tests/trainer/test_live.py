@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from realtime.errors import ConfigError
 from trainer import features
 from trainer.config import RunConfig
-from trainer.live_network import Form, LiveModel, LiveNetwork, band_edges
+from trainer.live_network import LOUDEST, Form, LiveModel, LiveNetwork, band_edges
 from trainer.models.live import Live, LiveConfig
 from trainer.pairs import read_slice
 
@@ -88,6 +88,22 @@ def test_it_remembers_what_its_blocks_reach(form: Form) -> None:
     assert network.state_shape[0] == 14
     assert float(moved[5 + 14]) > 1e-6
     assert float(moved[5 + 15 :].max()) < 1e-6
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_output_that_runs_away_stays_a_sound(form: Form) -> None:
+    """Weights that ask for a thousand times full scale give little above LOUDEST, and still a gradient."""
+    network = _network(form)
+    with torch.no_grad():
+        for parameter in network.head.parameters():
+            parameter.mul_(100)
+    x = torch.rand(1, 8, 64)
+    y, _ = network(x, torch.tensor([[1.0, 0.0]]), network.initial_state())
+    assert LOUDEST < float(y.detach().max()) < 3.0
+    y.max().backward()
+    assert any(
+        float(parameter.grad.abs().max()) > 0 for parameter in network.parameters() if parameter.grad is not None
+    )
 
 
 def test_bands_widen_and_cover_every_bin() -> None:
