@@ -71,6 +71,13 @@ class Augmentation:
         """How many samples of the source one sample of the result may need: fast and high reads further."""
         return float(2.0 ** (self.transpose / 12.0) * (1.0 + self.tempo))
 
+    def refuse_movement(self) -> None:
+        """ConfigError where what is heard would no longer lie beside its truth, sample by sample."""
+        if self.reach != 1.0 or self.interval:
+            raise ConfigError(
+                "augment.transpose, tempo and interval would part what is heard from its truth: set them to 0"
+            )
+
     def source_length(self, length: int) -> int:
         """Samples to be read for a result of `length` samples."""
         return length if self.reach == 1.0 else math.ceil(length * self.reach) + TAPS

@@ -14,7 +14,7 @@ from realtime.package import check, find_packages, resolve
 RATE = 48_000
 
 
-@pytest.mark.parametrize("name", ["identity", "voice", "keyboard-guitar"])
+@pytest.mark.parametrize("name", ["identity", "voice", "keyboard-guitar", "streaming-melody"])
 def test_a_shipped_package_plays_its_golden_sound(name: str) -> None:
     """A shipped package plays its golden sound on this machine, within the tolerance."""
     assert name in {found.name for found in find_packages() if found.error is None}
@@ -25,6 +25,13 @@ def test_the_voice_sounds_within_twelve_milliseconds() -> None:
     """The voice's algorithmic latency at period 128 and 48 kHz, one block included, is at most 12 ms."""
     parts = latency(resolve("voice").manifest, block=128, device_rate=RATE, device_in=128)
     assert parts.total_ms <= 12
+
+
+def test_the_streaming_model_sounds_within_ten_milliseconds() -> None:
+    """The streaming model is at most 3 ms late by itself, and at most 10 ms with a sound card at period 128."""
+    manifest = resolve("streaming-melody").manifest
+    assert 1000 * manifest.latency_samples / manifest.sample_rate <= 3
+    assert latency(manifest, block=128, device_rate=RATE, device_in=128, device_out=128).total_ms <= 10
 
 
 @pytest.mark.parametrize("f0_hz", [110.0, 146.8, 220.0, 440.0, 880.0])

@@ -233,6 +233,18 @@ def test_a_weight_between_sounds_between(learnt: tuple[Live, dict[str, float], d
     assert levels[0] + 3 < levels[1] < levels[2] - 1
 
 
+def test_noise_is_heard_and_not_wanted(material: Path, tmp_path: Path) -> None:
+    """`[augment]` changes what the network hears, and nothing of the truth."""
+    plain = _recipe(material, tmp_path)
+    noisy = _recipe(material, tmp_path, augment={"noise": 1.0, "noise_db": (10.0, 10.0)})
+    with torch.no_grad():
+        found = [recipe._made_and_real(recipe.batch(0, range(4))) for recipe in (plain, noisy)]
+    (made, real_log, _, real), (made_noisy, real_log_noisy, _, real_noisy) = found
+    assert float((made - made_noisy).abs().mean()) > 0.05
+    torch.testing.assert_close(real_log, real_log_noisy)
+    torch.testing.assert_close(real, real_noisy)
+
+
 def test_the_judge_joins_when_it_is_told_to(material: Path, tmp_path: Path) -> None:
     """Before `adversarial_from` the discriminator does not move; from there on it does, and is reported."""
     recipe = _recipe(material, tmp_path, training={"adversarial_from": 1})
@@ -248,6 +260,8 @@ def test_the_judge_joins_when_it_is_told_to(material: Path, tmp_path: Path) -> N
     ("sections", "words"),
     [
         ({"training": {"frames": 8}}, "raise the one or lower the other"),
+        ({"model": {"blocks": 4}}, "looks 16 frames back"),
+        ({"augment": {"transpose": 2.0}}, "part what is heard from its truth"),
         ({"data": {"targets": ("horn", "horn")}}, "once"),
         ({"model": {"form": "harmonic", "patch": 5}}, "divisor of model.bins"),
         ({"model": {"form": "bands", "positions": 60}}, "at most half"),

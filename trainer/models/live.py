@@ -7,6 +7,9 @@
               adversarial          a judge of sound told the target: LSGAN (Mao et al. 2017), projection (Miyato 2018)
               feature matching     the judge's inner layers, real against made (Larsen et al. 2016; Kumar et al. 2019)
 
+What is heard may be filtered and noised by `[augment]`, which stands for other rooms and microphones: a network that
+never heard noise made full-scale sound of a preamplifier's. What is wanted stays as it is.
+
 Data: passages that several instruments play, sample-aligned (`retimbre prepare paired`, `aligned`). Every instrument of
 a passage may be the origin, the target's own sound too, so that a target is left as it is.
 
@@ -40,6 +43,7 @@ from realtime.errors import ConfigError
 from realtime.features import SpectrumFeatures, unit_scale
 from realtime.manifest import Manifest
 from trainer import features, losses
+from trainer.augment import Augmentation
 from trainer.config import RunConfig, setting
 from trainer.live_network import LiveModel, LiveNetwork
 from trainer.paired_spectra import adam_pair
@@ -75,8 +79,8 @@ class LiveData:
 class LiveTraining:
     """`[training]`."""
 
-    frames: int = setting(96, "frames of a training slice", minimum=2)
-    context: int = setting(32, "its first frames, heard but not judged", minimum=0)
+    frames: int = setting(192, "frames of a training slice, more than the last block looks back", minimum=2)
+    context: int = setting(64, "its first frames, heard but not judged", minimum=0)
     learning_rate: float = setting(5e-4, "Adam's, for the generator", minimum=0)
     discriminator_learning_rate: float = setting(2e-4, "Adam's, for the discriminator", minimum=0)
     beta1: float = setting(0.8, "Adam's first moment", minimum=0, maximum=0.999)
@@ -101,6 +105,7 @@ class LiveConfig:
     data: LiveData
     model: LiveModel = field(default_factory=LiveModel)
     training: LiveTraining = field(default_factory=LiveTraining)
+    augment: Augmentation = field(default_factory=Augmentation)
     stream: LiveStream = field(default_factory=LiveStream)
 
 
@@ -129,6 +134,7 @@ class Live(Recipe):
         super().__init__(config, run)
         data, model, training = config.data, config.model, config.training
         refuse_repeated(data.targets)
+        config.augment.refuse_movement()
         self.origins = data.origins or data.targets
         self.features = SpectrumFeatures(
             model.n_fft, model.hop, model.bins, "linear", "log_unit", unit_scale(model.n_fft)
@@ -138,6 +144,13 @@ class Live(Recipe):
             raise ConfigError(
                 f"training.frames {training.frames} less training.context {training.context} leave {judged} samples to "
                 f"judge, expected at least {max(LOSS_SIZES)}: raise the one or lower the other"
+            )
+        furthest = 2 * 2 ** (model.blocks - 1)
+        if training.frames <= furthest:
+            raise ConfigError(
+                f"training.frames is {training.frames}, but the last of model.blocks ({model.blocks}) looks {furthest} "
+                "frames back, where it would hear music for the first time when it is played: raise the one or lower "
+                "the other"
             )
         self.passages = Passages.read((data.index, *data.more), self.origins, data.targets)
         self.samples = training.frames * model.hop
@@ -157,7 +170,10 @@ class Live(Recipe):
         return self._optimizers
 
     def batch(self, step: int, items: range) -> dict[str, Tensor]:
-        """x, y, other (items, samples), target (items, targets), share: the truth is share·y + (1 − share)·other."""
+        """x, y, other (items, samples), target (items, targets), share, and what is drawn for the augmentation of x.
+
+        The truth is share·y + (1 − share)·other.
+        """
         made = []
         for item in items:
             random = np.random.default_rng([self.run.seed, step, item])
@@ -169,7 +185,8 @@ class Live(Recipe):
             gain = np.float32(10 ** (random.uniform(-1, 1) * self.config.data.gain_db / 20))
             made.append((x * gain, y * gain, other * gain, weights, np.float32(share)))
         columns = zip(("x", "y", "other", "target", "share"), zip(*made, strict=True), strict=True)
-        return {name: torch.from_numpy(np.stack(values)) for name, values in columns}
+        batch = {name: torch.from_numpy(np.stack(values)) for name, values in columns}
+        return batch | {"augment": self.config.augment.draw(self.run.seed, step, items)}
 
     def training_step(self, batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
         """Reconstruction; from `adversarial_from` on the judge's step, then its score and its features too."""
@@ -273,6 +290,7 @@ class Live(Recipe):
             ),
             LiveModel(512, 256, 64, "time", channels=8, hidden=8, blocks=3),
             LiveTraining(frames=16, context=6, adversarial_from=1, discriminator_width=2),
+            Augmentation(noise=0.5),
             LiveStream(step=2),
         )
 
@@ -283,7 +301,8 @@ class Live(Recipe):
     def _made_and_real(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Judged log magnitudes (batch, bins, frames) and sounds (batch, samples): made, real."""
         context, hop = self.config.training.context, self.config.model.hop
-        x, y, other = (features.analyse(batch[name], self.features) for name in ("x", "y", "other"))
+        sound = self.config.augment(batch["x"][:, None], batch["augment"], self.passages.sample_rate)[:, 0]
+        x, y, other = (features.analyse(one, self.features) for one in (sound, batch["y"], batch["other"]))
         heard, one, two = (self._log(spectrum) for spectrum in (x, y, other))
         share = batch["share"][:, None, None]
         real_log = share * one + (1 - share) * two

@@ -151,10 +151,7 @@ class StreamingWaveNet(Recipe):
     def _read(self) -> None:
         data = self.config.data
         if self.paired:
-            if self.config.augment.reach != 1.0 or self.config.augment.interval:
-                raise ConfigError(
-                    "augment.transpose, tempo and interval would part what is heard from its truth: set them to 0"
-                )
+            self.config.augment.refuse_movement()
             self.passages = Passages.read((data.index, *data.more), self.origins, data.targets)
             self.rate = self.passages.sample_rate
             return
