@@ -75,9 +75,9 @@ def test_the_library_knows_what_each_package_gives() -> None:
 def test_search_and_tags_narrow_the_list() -> None:
     """Every word must be found somewhere and every tag be there."""
     entries = read_library()
-    assert [entry.name for entry in matching(entries, "VIOLIN", ())] == ["voice"]
+    assert [entry.name for entry in matching(entries, "SAXOPHONE", ())] == ["voice"]
     assert [entry.name for entry in matching(entries, "chords guitar", ())] == ["keyboard-guitar"]
-    assert [entry.name for entry in matching(entries, "", (QUICK, BLEND))] == ["voice"]
+    assert [entry.name for entry in matching(entries, "violin", (QUICK, BLEND))] == ["streaming-melody", "voice"]
     assert matching(entries, "violin", (SLOW,)) == []
 
 
@@ -233,7 +233,9 @@ def test_the_library_is_used_by_keyboard_alone(library: Library, quiet_bridge: B
     library.search.clear()
     chips = {chip.text(): chip for chip in library.findChildren(QPushButton) if chip.isCheckable()}
     click(chips[BLEND])
-    assert library.model.rowCount() == 1 and library.facts.title.text() == "Voice"
+    blends = matching(read_library(), "", (BLEND,))
+    assert 0 < library.model.rowCount() == len(blends) < len(read_library())
+    assert library.facts.title.text() == blends[0].title
 
 
 def test_with_little_room_the_list_stands_above_the_facts(library: Library, qtbot: QtBot) -> None:
