@@ -21,6 +21,22 @@ def test_a_shipped_package_plays_its_golden_sound(name: str) -> None:
     assert check(resolve(name)).passed
 
 
+@pytest.mark.parametrize("name", ["voice", "keyboard-guitar", "streaming-melody"])
+def test_a_shipped_package_leaves_silence_and_hiss_soft(name: str) -> None:
+    """No target makes sound of a silent input, or makes a preamplifier's hiss at -60 dBFS more than 12 dB louder."""
+    package = resolve(name)
+    rate, targets = package.manifest.sample_rate, package.manifest.targets
+    hiss = 1e-3 * np.random.default_rng(0).standard_normal(rate)
+    sound = np.concatenate([np.zeros(rate), hiss]).astype(np.float32)
+    for number in range(max(1, len(targets))):
+        weights = tuple(float(number == other) for other in range(len(targets)))
+        chain = Chain(package, Controls(target=weights) if targets else Controls(), provider="cpu")
+        made = played(chain, sound)
+        silent, noisy = (20 * np.log10(np.sqrt(np.mean(part[rate // 2 :] ** 2)) + 1e-9) for part in np.split(made, 2))
+        assert silent < -80, weights
+        assert noisy < -48, weights
+
+
 def test_the_voice_sounds_within_twelve_milliseconds() -> None:
     """The voice's algorithmic latency at period 128 and 48 kHz, one block included, is at most 12 ms."""
     parts = latency(resolve("voice").manifest, block=128, device_rate=RATE, device_in=128)
@@ -44,11 +60,17 @@ def test_the_voice_has_the_right_pitch_22_ms_after_an_onset(f0_hz: float, ratio:
     pitch = np.where(np.arange(RATE) < onset, f0_hz * ratio, f0_hz)
     phase = 2 * np.pi * np.cumsum(pitch) / RATE
     sound = np.asarray(sum(0.1 * np.sin(k * phase) / k for k in range(1, 9)), np.float32)
+    made = played(chain, sound)
+    assert repeats(made, onset + int(0.022 * RATE), RATE / f0_hz) > 0.8
+
+
+def played(chain: Chain, sound: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the chain makes of a sound, as far as its steps are whole; zeros behind."""
     made = np.zeros_like(sound)
-    for begin in range(0, RATE - chain.step_samples + 1, chain.step_samples):
+    for begin in range(0, len(sound) - chain.step_samples + 1, chain.step_samples):
         block = slice(begin, begin + chain.step_samples)
         chain.process(sound[block], made[block])
-    assert repeats(made, onset + int(0.022 * RATE), RATE / f0_hz) > 0.8
+    return made
 
 
 def repeats(sound: NDArray[np.float32], begin: int, period: float) -> float:
