@@ -23,8 +23,7 @@ COMMANDS: tuple[str, ...] = (
     "interpolate",
     "listen",
     "zoo",
-    "bench_streaming",
-    "bench_wavenet",
+    "bench",
 )
 
 

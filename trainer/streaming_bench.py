@@ -14,7 +14,7 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,26 +81,13 @@ class _Network:
 
 def sizes() -> dict[str, StreamingModel]:
     """The sizes that ship as run files, by name."""
-    return {
-        name: from_table(StreamingModel, read_run_file(path).get("model", {}), "model")
-        for name, path in _SIZES.items()
-    }  # fmt: skip
+    return {name: from_table(StreamingModel, read_run_file(path)["model"], "model") for name, path in _SIZES.items()}
 
 
-def measure(
-    models: Mapping[str, StreamingModel] | None = None,
-    blocks: Sequence[int] | None = None,
-    *,
-    calls: int = 500,
-    on_call: Callable[[int], None] | None = None,
-) -> list[Row]:
-    """All networks with all blocks in turn, `calls` times; `on_call` hears the number of each turn as it ends.
-
-    models: by name, left out: `sizes`. blocks: in samples, left out: `BLOCKS`.
-    """
-    chosen = blocks or BLOCKS
-    networks = [_streaming(name, model, block) for name, model in (models or sizes()).items() for block in chosen]
-    networks += [_standard(block) for block in chosen]
+def measure(*, calls: int = 500, on_call: Callable[[int], None] | None = None) -> list[Row]:
+    """All `sizes` with all `BLOCKS` in turn, `calls` times; `on_call` hears the number of each turn as it ends."""
+    networks = [_streaming(name, model, block) for name, model in sizes().items() for block in BLOCKS]
+    networks += [_standard(block) for block in BLOCKS]
     for network in networks:
         for number in range(_WARM_UP):
             network.call(number)
