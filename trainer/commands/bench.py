@@ -82,7 +82,18 @@ def streaming(
     if as_json:
         typer.echo(json.dumps({"machine": told, "rows": [dataclasses.asdict(row) for row in rows]}, indent=2))
         return
-    table = Table("", "parameters", "block", "p50", "p99", "× real time", "p99 of the period", "in standards", box=None)
+    table = Table(
+        "",
+        "parameters",
+        "block",
+        "p50",
+        "p99",
+        "× real time",
+        "p99 of the period",
+        "in standards",
+        box=None,
+        caption="BRAVE: measured once, docs/streaming-wavenet.md",
+    )
     for row in rows:
         table.add_row(
             row.name,
@@ -95,7 +106,7 @@ def streaming(
             f"{row.in_standards:.2f}",
         )
     for block, standards in BRAVE_IN_STANDARDS.items():
-        table.add_row("BRAVE, measured once", "4.2 M", str(block), "", "", "", "", f"{standards:.2f}")
+        table.add_row("BRAVE", "4.2 M", str(block), "", "", "", "", f"{standards:.2f}")
     _print(told, table)
 
 
