@@ -10,8 +10,9 @@ import torch
 from trainer.material import write_material
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _one_thread() -> None:
+    # Before every test: what another test converted in this process may have left more, and sums then differ in bits.
     torch.set_num_threads(1)
 
 
