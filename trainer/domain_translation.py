@@ -46,7 +46,7 @@ from trainer.domain_sounds import belongs, domain_banks, sound_of
 from trainer.monitor import read_metrics
 from trainer.recipe import Clip, Recipe
 from trainer.temporal_encoder import at_audio_rate
-from trainer.wavenet_stack import WaveNet, WaveNetShape, code_loss
+from trainer.wavenet_stack import WaveNet, WaveNetShape, code_loss, roughened
 
 Audio = npt.NDArray[np.float32]
 LISTENED_PEAK = 0.8
@@ -76,6 +76,9 @@ class TranslationTraining:
     confusion_learning_rate: float = setting(1e-4, "Adam's, for the domain classifier's own step", minimum=0)
     confusion_weight: float = setting(1e-2, "of hiding the domain against the reconstruction's nats", minimum=0)
     confusion: ConfusionKind = setting("even", "hide until the classifier can only guess, or make it wrong")
+    past_noise: float = setting(
+        0.0, "levels of error in the past that decoders hear, so that they heed the codes and bear errors", minimum=0
+    )
     encoder_from: Path | None = setting(
         None, "a trained run's folder whose encoder is taken and kept as it is: decoders alone are trained"
     )
@@ -255,10 +258,11 @@ class DomainTranslation(Recipe):
         sound = batch["x"]
         heard = self.config.augment(sound[:, None], batch["augment"], self.sample_rate)[:, 0]
         target = mu_law.encode(self._made_part(sound), self.config.model.levels)
+        past = roughened(target, self.config.model.levels, training.past_noise)
         if self.frozen:
             with torch.no_grad():
                 codes = self.codes_of(heard)
-            nats, told = self._nats(codes, target, domain)
+            nats, told = self._nats(codes, past, target, domain)
             self.descend("translation", nats)
             return {"nats": nats, **told}
         codes = self.codes_of(heard)
@@ -266,7 +270,7 @@ class DomainTranslation(Recipe):
         found = domain_confusion.finding_loss(logits, domain)
         self.descend("confusion", found)
 
-        nats, told = self._nats(codes, target, domain)
+        nats, told = self._nats(codes, past, target, domain)
         hiding = domain_confusion.hiding_loss(self.classifier(codes), domain, training.confusion)
         self.descend("translation", nats + training.confusion_weight * hiding)
         right = domain_confusion.accuracy(logits.detach(), domain)
@@ -275,15 +279,18 @@ class DomainTranslation(Recipe):
     def _made_part(self, sound: Tensor) -> Tensor:
         return sound[:, self.before_samples : self.before_samples + self.excerpt_samples]
 
-    def _nats(self, codes: Tensor, target: Tensor, domain: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean over the items of nats a sample, and each domain's part scaled to be its own mean in the long run."""
+    def _nats(self, codes: Tensor, past: Tensor, target: Tensor, domain: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean over the items of nats a sample, and each domain's part scaled to be its own mean in the long run.
+
+        past: the target as the decoders hear what came before each of its samples.
+        """
         condition = at_audio_rate(codes, self.code_samples)
         count = len(self.decoders)
         total, told = codes.new_zeros(()), {}
         for number, decoder in enumerate(self.decoders):
             rows = (domain == number).nonzero()[:, 0]
             if len(rows):
-                part = code_loss(decoder(target[rows], condition[rows]), target[rows]) * (len(rows) / len(domain))
+                part = code_loss(decoder(past[rows], condition[rows]), target[rows]) * (len(rows) / len(domain))
             else:
                 part = 0.0 * torch.stack([p.sum() for p in decoder.parameters()]).sum()
             total = total + part

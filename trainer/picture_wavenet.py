@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from trainer import mu_law
 from trainer.config import setting
 from trainer.wavenet_stack import WaveNet, WaveNetShape, code_loss
 
@@ -41,14 +40,15 @@ class PictureWaveNet(nn.Module):
         """Pictures (batch, 1, bins, frames) → (batch, channels, frames · hop), sample t hearing frame ⌊t / hop⌋."""
         return said(self.frames, pictures).repeat_interleave(self.hop, 2)
 
-    def loss(self, signal: Tensor, pictures: Tensor, first: int) -> Tensor:
-        """Nats a sample of signal (batch, frames · hop) given its picture (batch, 1, bins, frames), from `first` on."""
-        codes = mu_law.encode(signal, self.wavenet.shape.levels)
-        return code_loss(self.wavenet(codes, self.condition(pictures)), codes, first)
+    def loss(self, codes: Tensor, pictures: Tensor, past: Tensor | None = None) -> Tensor:
+        """Nats a sample of codes (batch, frames · hop) given their picture (batch, 1, bins, frames).
 
-    def lead_in(self, samples: int) -> int:
-        """Samples at the start of an excerpt to leave out of its loss: the receptive field, at most a quarter."""
-        return min(self.wavenet.receptive_samples, samples // 4)
+        past: the codes as the network is to hear them, where that is not `codes`. A lead-in is not charged: the
+        receptive field, at most a quarter.
+        """
+        first = min(self.wavenet.receptive_samples, codes.shape[1] // 4)
+        heard = codes if past is None else past
+        return code_loss(self.wavenet(heard, self.condition(pictures)), codes, first)
 
 
 def said(frames: nn.Module, pictures: Tensor) -> Tensor:

@@ -125,7 +125,7 @@ def find_recordings(
         for path in sorted(root.rglob("*")):
             if path.suffix.lower() not in SOUND_FILES or not path.is_file():
                 continue
-            item = _describe(path, root.resolve(), metadata, splits, rename or {})
+            item = _describe(path, root, metadata, splits, rename or {})
             if item.split == LEAVE or (domains and item.domain not in domains):
                 continue
             if item.output in found:
@@ -144,7 +144,7 @@ def find_recordings(
 def _describe(
     path: Path, root: Path, metadata: dict[str, dict[str, str]], splits: SplitSettings, rename: dict[str, str]
 ) -> Found:
-    inside = path.resolve().relative_to(root)
+    inside, root = path.relative_to(root), root.resolve()  # a file may be a link out of the folder
     row = metadata.get(inside.as_posix(), {})
     folder = inside.parts[0] if len(inside.parts) > 1 else root.name
     domain = rename.get(folder, folder)

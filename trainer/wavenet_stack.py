@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from realtime.errors import ConfigError
+from trainer import distributed
 from trainer.config import setting
 from trainer.recompute import recomputed
 
@@ -145,6 +146,20 @@ class WaveNet(nn.Module):
         found = 0 if voice is None else voice.shape[1]
         if found != self.voices:
             raise ConfigError(f"The WaveNet got {found} weights of targets, expected {self.voices}: give it those")
+
+
+def roughened(codes: Tensor, levels: int, by: float) -> Tensor:
+    """The past of a training excerpt with errors such as sampling will make: codes (batch, T) moved by whole levels.
+
+    Each item's errors are normal with a spread of its own, `by` · u² levels for a uniform u: most items are nearly
+    true, some so rough that only the conditioning says what is played. After Jin et al., "FFTNet" (2018), who add noise
+    to what is fed back in training. by = 0 draws nothing.
+    """
+    if by == 0.0:
+        return codes
+    spread = by * distributed.uniform((len(codes), 1), codes.device).square()
+    moved = codes + (spread * distributed.normal(tuple(codes.shape), codes.device)).round().to(codes.dtype)
+    return moved.clamp(0, levels - 1)
 
 
 def code_loss(logits: Tensor, codes: Tensor, first: int = 0) -> Tensor:

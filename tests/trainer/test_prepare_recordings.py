@@ -70,6 +70,17 @@ def test_the_gain_in_the_index_restores_the_original_level(root: Path, tmp_path:
     assert recorded == pytest.approx(wanted, abs=0.1)
 
 
+def test_a_folder_may_hold_links_to_files_elsewhere(root: Path, tmp_path: Path) -> None:
+    """A linked recording belongs to the folder that the link is in, wherever the file is."""
+    chosen = tmp_path / "chosen" / "violin"
+    chosen.mkdir(parents=True)
+    sound = next(root.rglob("*.wav"))
+    (chosen / "mine.wav").symlink_to(sound.resolve())
+    (found,) = find_recordings([tmp_path / "chosen"], SplitSettings())
+    assert (found.domain, found.name) == ("violin", "chosen/violin/mine.wav")
+    assert find_recordings([sound.parent], SplitSettings())[0].domain == sound.parent.name
+
+
 def test_no_gain_lifts_a_peak_above_the_ceiling(tmp_path: Path) -> None:
     """A recording with one loud click stays below the peak ceiling and is quieter than -20 dBFS."""
     sound = tone(level=0.01)

@@ -15,6 +15,7 @@ from rich.console import Console
 from torch import Tensor
 
 from realtime.errors import ConfigError
+from trainer import mu_law
 from trainer.commands.train import RUNS, load_settings
 from trainer.config import RunConfig
 from trainer.constant_q_bank import ConstantQBank
@@ -159,12 +160,30 @@ def test_a_wavenet_hears_the_picture_of_its_own_samples(material: Path) -> None:
     with torch.no_grad():  # so that what a frame says weighs something
         for parameter in network.parameters():
             parameter.mul_(4)
-    right = float(recipe._nats("b", signals, picture).detach())
+    right = float(recipe._nats("b", recipe._codes(signals), picture).detach())
     frames = slice(4, 12)  # 8 of 16, in the middle
-    sound = signals[:, bank.reach + 4 * bank.hop : bank.reach + 12 * bank.hop]
-    first = network.lead_in(sound.shape[1])
-    assert right == pytest.approx(float(network.loss(sound, picture[..., frames], first).detach()), rel=1e-6)
-    assert right != pytest.approx(float(network.loss(sound, picture[..., 3:11], first).detach()), rel=1e-5)
+    codes = mu_law.encode(signals[:, bank.reach + 4 * bank.hop : bank.reach + 12 * bank.hop])
+    assert right == pytest.approx(float(network.loss(codes, picture[..., frames]).detach()), rel=1e-6)
+    assert right != pytest.approx(float(network.loss(codes, picture[..., 3:11]).detach()), rel=1e-5)
+
+
+def test_wavenets_hear_a_rough_past(material: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `past_noise` a WaveNet that learns hears a rough recording, and one that is judged the true one."""
+    recipe = make(material, training={"learns": "wavenets", "past_noise": 40.0})
+    heard: list[bool] = []
+    for network in recipe.wavenets.values():
+        loss = network.loss
+
+        def watched(codes: Tensor, shown: Tensor, past: Tensor | None, loss: Any = loss) -> Tensor:
+            heard.append(past is None or torch.equal(past, codes))
+            return loss(codes, shown, past)  # type: ignore[no-any-return]
+
+        monkeypatch.setattr(network, "loss", watched)
+    recipe.training_step(recipe.batch(0, range(2)), 0)
+    assert heard == [False, False]
+    with torch.no_grad():
+        recipe.validate()
+    assert all(heard[2:])
 
 
 def test_a_narrow_critic_begins_steep_enough_to_be_led(material: Path) -> None:
@@ -192,7 +211,7 @@ def _kept_bytes(recipe: TimbreTron, *, again: bool) -> tuple[int, list[Tensor]]:
     pictures = {side: recipe.pictures.of(batch[side]) for side in ("a", "b")}
     with recomputing(again), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         made = recipe.generators["b"](pictures["a"])
-        loss = made.square().mean() + recipe._nats("b", batch["b"], pictures["b"])
+        loss = made.square().mean() + recipe._nats("b", recipe._codes(batch["b"]), pictures["b"])
     total = sum(kept.values())
     parameters = [p for net in (recipe.generators["b"], recipe.wavenets["b"]) for p in net.parameters()]
     return total, list(torch.autograd.grad(loss, parameters, allow_unused=True))

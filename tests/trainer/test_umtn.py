@@ -87,7 +87,7 @@ def test_the_mean_over_processes_is_the_whole_batch(umtn: Umtn) -> None:
     parameters = list(umtn.decoders.parameters())
     found = []
     for rows in (slice(0, 2), slice(0, 1), slice(1, 2)):
-        nats, told = umtn._nats(umtn.codes_of(sound[rows]), target[rows], domain[rows])
+        nats, told = umtn._nats(umtn.codes_of(sound[rows]), target[rows], target[rows], domain[rows])
         found.append((nats, told, torch.autograd.grad(nats, parameters)))
     (whole, told, gradients), *parts = found
     assert whole.item() == pytest.approx(sum(nats.item() for nats, _, _ in parts) / 2, rel=1e-5)
@@ -95,6 +95,28 @@ def test_the_mean_over_processes_is_the_whole_batch(umtn: Umtn) -> None:
         assert value.item() == pytest.approx(sum(other[name].item() for _, other, _ in parts) / 2, rel=1e-5)
     for k, gradient in enumerate(gradients):
         assert torch.allclose(gradient, torch.stack([g[k] for _, _, g in parts]).mean(0), atol=1e-6)
+
+
+def test_decoders_hear_a_rough_past_and_are_charged_for_the_true_one(
+    material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `past_noise` what decoders hear differs from what they are to play, in a step and never in a validation."""
+    config = _with(Umtn.tiny(material), training={"past_noise": 40.0})
+    umtn = Umtn(config, _run(tmp_path / "run"))
+    pairs: list[bool] = []
+    nats = umtn._nats
+
+    def watched(codes: Tensor, past: Tensor, target: Tensor, domain: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        pairs.append(torch.equal(past, target))
+        assert int(past.min()) >= 0
+        assert int(past.max()) < config.model.levels
+        return nats(codes, past, target, domain)
+
+    monkeypatch.setattr(umtn, "_nats", watched)
+    umtn.training_step(umtn.batch(0, range(2)), 0)
+    assert pairs == [False]
+    with torch.no_grad():
+        assert umtn.validate() == umtn.validate()
 
 
 def test_domains_take_turns_or_stand_apart(material: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from realtime.errors import ConfigError
 from trainer import mu_law
-from trainer.wavenet_stack import WaveNet, WaveNetShape, code_loss
+from trainer.wavenet_stack import WaveNet, WaveNetShape, code_loss, roughened
 
 SHAPE = WaveNetShape(cycles=2, layers=3, residual=6, skip=5, kernel=2, levels=16)
 SAMPLES = 40
@@ -99,6 +99,20 @@ def test_the_loss_is_nats_per_sample_from_the_first_judged() -> None:
     sure = 50.0 * torch.nn.functional.one_hot(codes, 16).transpose(1, 2).float()
     sure[..., :5] = torch.nan
     assert float(code_loss(sure, codes, first=5)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_roughened_past_has_a_spread_of_its_own_for_each_item() -> None:
+    """The spread of an item is `by` times a squared uniform number: a third of it on the mean; 0 draws nothing."""
+    codes = torch.full((400, 500), 128)
+    torch.manual_seed(0)
+    assert roughened(codes, 256, 0.0) is codes
+    assert torch.equal(torch.rand(1), (torch.manual_seed(0), torch.rand(1))[1])
+    spreads = (roughened(codes, 256, 30.0) - codes).float().std(1)
+    assert float(spreads.mean()) == pytest.approx(10.0, abs=1.0)
+    assert float(spreads.min()) < 0.5
+    assert 25.0 < float(spreads.max()) < 33.0
+    ends = roughened(torch.tensor([[0, 255] * 50] * 20), 256, 200.0)
+    assert (int(ends.min()), int(ends.max())) == (0, 255)
 
 
 def test_every_weight_learns() -> None:

@@ -56,6 +56,7 @@ from trainer.streaming import WindowWrapper
 from trainer.two_domains import SIDES, Side, TwoDomains, UnpairedData
 from trainer.wavenet_generation import proceed
 from trainer.wavenet_package import SamplingStream
+from trainer.wavenet_stack import roughened
 from trainer.wavenet_weights import silent_memory, weights_of
 
 FloatArray = npt.NDArray[np.float32]
@@ -82,6 +83,11 @@ class TimbreTraining(GameTraining):
 
     learns: Literal["both", "game", "wavenets"] = setting("both", "which part this run trains")
     wavenet_learning_rate: float = setting(2e-4, "Adam's, for both WaveNets", minimum=0)
+    past_noise: float = setting(
+        0.0,
+        "levels of error in the past that WaveNets hear, so that they heed the picture and bear errors",
+        minimum=0,
+    )
     wavenet_frames: int = setting(32, "frames in the middle of each slice that the WaveNets learn from", minimum=1)
 
 
@@ -188,24 +194,37 @@ class TimbreTron(CycleGame):
 
     def training_step(self, batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
         """The algorithm box of the module's docstring."""
-        learns = self.config.training.learns
+        training = self.config.training
+        learns = training.learns
         pictures: dict[Side, Tensor] = {side: self.pictures.of(batch[side]) for side in SIDES}
+        codes = {side: self._codes(batch[side]) for side in SIDES}
+        # Of both sides and before the game, so that processes with a side each draw alike.
+        past = {side: roughened(codes[side], self.config.wavenet.levels, training.past_noise) for side in SIDES}
         told = self.play_game(pictures, step) if learns != "wavenets" else {}
         if learns != "game":
-            nats = {side: self._nats(side, batch[side], pictures[side]).to(self.device) for side in self.mine}
-            self.descend("wavenet", torch.stack(list(nats.values())).sum())
+            nats = {side: self._nats(side, codes[side], pictures[side], past[side]) for side in self.mine}
+            self.descend("wavenet", torch.stack([value.to(self.device) for value in nats.values()]).sum())
             told |= {f"nats_{side}": value for side, value in nats.items()}
         self._steps_done = step + 1
         return told
 
-    def _nats(self, side: Side, signals: Tensor, pictures: Tensor) -> Tensor:
-        """Nats a sample of the middle of the slices (batch, samples), on the side's own device."""
-        model, count = self.config.model, self.config.training.wavenet_frames
-        first, device = (model.frames - count) // 2, self.devices[side]
-        start = self.pictures.bank.reach + first * model.hop
-        sound = signals[:, start : start + count * model.hop].to(device)
-        network = self.wavenets[side]
-        return network.loss(sound, pictures[..., first : first + count].to(device), network.lead_in(sound.shape[1]))
+    @property
+    def _first(self) -> int:
+        """The frame of a slice from which the WaveNets learn."""
+        return (self.config.model.frames - self.config.training.wavenet_frames) // 2
+
+    def _codes(self, signals: Tensor) -> Tensor:
+        """The middle of slices (batch, samples), as levels."""
+        hop = self.config.model.hop
+        start = self.pictures.bank.reach + self._first * hop
+        middle = signals[:, start : start + self.config.training.wavenet_frames * hop]
+        return mu_law.encode(middle, self.config.wavenet.levels)
+
+    def _nats(self, side: Side, codes: Tensor, pictures: Tensor, past: Tensor | None = None) -> Tensor:
+        """Nats a sample of the middle of the slices with these pictures, on the side's own device."""
+        first, device = self._first, self.devices[side]
+        shown = pictures[..., first : first + self.config.training.wavenet_frames].to(device)
+        return self.wavenets[side].loss(codes.to(device), shown, None if past is None else past.to(device))
 
     def validate(self) -> dict[str, float]:
         """The game's metrics, and nats a sample of real recordings of validation given their pictures."""
@@ -213,7 +232,8 @@ class TimbreTron(CycleGame):
         slices = self.domains.judged("validation", self.config.data.windows)
         for side in SIDES:
             parts = zip(slices[side].split(1), self._judged[f"validation_{side}"].split(1), strict=True)
-            metrics[f"nats_{side}"] = float(torch.stack([self._nats(side, *part).cpu() for part in parts]).mean())
+            nats = [self._nats(side, self._codes(sound), shown).cpu() for sound, shown in parts]
+            metrics[f"nats_{side}"] = float(torch.stack(nats).mean())
         worth = metrics["cycle_and_distance"] + (metrics["nats_a"] + metrics["nats_b"]) / 2
         return {self.metric: worth, **metrics}
 
