@@ -342,8 +342,12 @@ def _parameters(networks: Mapping[Side, nn.Module]) -> list[nn.Parameter]:
 
 
 def _relative(again: Tensor, first: Tensor) -> tuple[float, float]:
-    """Mean over pictures of |again − first| against |first| from silence, and against it as the network sees it."""
+    """Mean over pictures of |again − first| against |first| from silence, and against it as the network sees it.
+
+    A picture of next to nothing counts as one with a tenth of what the pictures hold on the mean: against its own, one
+    rest in the music would outweigh all that sounds.
+    """
     error = (again - first).abs().sum((1, 2, 3))
-    least = 1e-6 * first[0].numel()
-    from_silence, seen = (first + 1).sum((1, 2, 3)), first.abs().sum((1, 2, 3))
-    return float((error / from_silence.clamp(min=least)).mean()), float((error / seen.clamp(min=least)).mean())
+    against = ((first + 1).sum((1, 2, 3)), first.abs().sum((1, 2, 3)))
+    from_silence, seen = (float((error / x.clamp(min=float(0.1 * x.mean()) + 1e-6)).mean()) for x in against)
+    return from_silence, seen

@@ -227,6 +227,26 @@ def test_the_error_of_a_cycle_is_counted_from_silence(material: Path) -> None:
     assert metrics["mae_unconverted"] > 0
 
 
+def test_a_rest_in_the_music_does_not_outweigh_what_sounds(material: Path) -> None:
+    """A picture of silence among those judged leaves T4 what it was, to a factor, and not what silence divides by."""
+
+    class Brighter(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.by = nn.Parameter(torch.tensor(0.05))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.by
+
+    recipe = make(material)
+    recipe.generators = {"a": Brighter(), "b": Brighter()}
+    with torch.no_grad():
+        before = recipe.validate()["cycle_error_a"]
+        recipe._judged["validation_a"][0] = -1.0
+        after = recipe.validate()["cycle_error_a"]
+    assert before < after < 20 * before  # against its own floor alone: 10 000 times
+
+
 def test_impossible_settings_are_one_sentence(material: Path) -> None:
     """A window that does not fit, a picture too small for its discriminator and a single domain are refused."""
     with pytest.raises(ConfigError, match="multiple of 4"):
