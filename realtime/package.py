@@ -173,7 +173,7 @@ class CheckReport:
 def check(package: Package, provider: Provider = "cpu") -> CheckReport:
     """Replay the golden sound through the chain. Raises PackageError when a step of it fails."""
     golden = package.golden()
-    heard, used, elapsed = _play(package, golden["x_audio"], golden["target"], provider)
+    heard, used, elapsed = play(package, golden["x_audio"], golden["target"], provider)
     expected = golden["y_audio"]
     error = float(np.abs(heard - expected).max() / np.abs(expected).max())
     rate = package.manifest.sample_rate
@@ -189,6 +189,31 @@ def check(package: Package, provider: Provider = "cpu") -> CheckReport:
     )
 
 
+def play(
+    package: Package, x_audio: FloatArray, target: FloatArray, provider: Provider
+) -> tuple[FloatArray, str, float]:
+    """`x_audio` through a fresh chain, every control at rest, latency left in; the provider; seconds of computing."""
+    from realtime.chain import Chain  # late: it brings onnxruntime, and reads packages itself
+    from realtime.controls import Controls
+
+    weights = tuple(float(weight) for weight in target) if target.size else None
+    chain = Chain(package, Controls(target=weights, octave="off"), provider=provider)
+    step = chain.step_samples
+    padded = np.zeros(-(-len(x_audio) // step) * step, np.float32)
+    padded[: len(x_audio)] = x_audio
+    heard = np.zeros_like(padded)
+    began = time.perf_counter()
+    for start in range(0, len(padded), step):
+        chain.process(padded[start : start + step], heard[start : start + step])
+    elapsed = time.perf_counter() - began
+    if chain.faults:  # the chain has put the dry sound there, as it must live; here that would hide the fault
+        raise PackageError(
+            f"The model '{package.name}' failed in {chain.faults} of {len(padded) // step} steps ({chain.last_fault}), "
+            "but every step must give sound: train or export it again."
+        )
+    return heard[: len(x_audio)], chain.provider, elapsed
+
+
 def make_golden(
     manifest: Manifest, model: bytes, x_audio: FloatArray, target: Sequence[float] = ()
 ) -> dict[str, FloatArray]:
@@ -201,7 +226,7 @@ def make_golden(
     if manifest.targets and weights.size == 0:
         weights = np.eye(1, len(manifest.targets), dtype=np.float32)[0]
     x_audio = np.ascontiguousarray(x_audio, np.float32)
-    y_audio, _, _ = _play(Package(Path(manifest.name), manifest, model), x_audio, weights, "cpu")
+    y_audio, _, _ = play(Package(Path(manifest.name), manifest, model), x_audio, weights, "cpu")
     golden = {"x_audio": x_audio, "y_audio": y_audio, "target": weights}
     _need_golden(golden, manifest)
     return golden
@@ -459,31 +484,6 @@ def _need_golden(golden: Mapping[str, NDArray[np.generic]], manifest: Manifest) 
             f"target in the golden sound of '{name}' is {target.tolist()}, but it must be {len(manifest.targets)} "
             "weights of at least 0 that sum to 1: give one a target."
         )
-
-
-def _play(
-    package: Package, x_audio: FloatArray, target: FloatArray, provider: Provider
-) -> tuple[FloatArray, str, float]:
-    """`x_audio` through a fresh chain, every control at rest, latency left in; the provider; seconds of computing."""
-    from realtime.chain import Chain  # late: it brings onnxruntime, and reads packages itself
-    from realtime.controls import Controls
-
-    weights = tuple(float(weight) for weight in target) if target.size else None
-    chain = Chain(package, Controls(target=weights, octave="off"), provider=provider)
-    step = chain.step_samples
-    padded = np.zeros(-(-len(x_audio) // step) * step, np.float32)
-    padded[: len(x_audio)] = x_audio
-    heard = np.zeros_like(padded)
-    began = time.perf_counter()
-    for start in range(0, len(padded), step):
-        chain.process(padded[start : start + step], heard[start : start + step])
-    elapsed = time.perf_counter() - began
-    if chain.faults:  # the chain has put the dry sound there, as it must live; here that would hide the fault
-        raise PackageError(
-            f"The model '{package.name}' failed in {chain.faults} of {len(padded) // step} steps ({chain.last_fault}), "
-            "but every step must give sound: train or export it again."
-        )
-    return heard[: len(x_audio)], chain.provider, elapsed
 
 
 def _put_in_place(partial: Path, folder: Path) -> None:

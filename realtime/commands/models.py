@@ -122,7 +122,11 @@ def check_models(
     models: Annotated[list[str] | None, typer.Argument(help="Names or folders; none: every package found.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replay each package's golden sound and compare; 1 when any is broken or sounds different."""
+    """Replay each package's golden sound and compare; 1 when any is broken or sounds different.
+
+    A model that is loud while nothing is played is told of too.
+    """
+    from realtime.at_rest import at_rest
     from realtime.errors import RetimbreError
     from realtime.package import Package, check, find_packages, resolve
 
@@ -130,7 +134,9 @@ def check_models(
     entries: list[dict[str, Any]] = []
     for one in wanted:
         try:
-            report = check(resolve(one) if isinstance(one, str) else Package.load(one))
+            package = resolve(one) if isinstance(one, str) else Package.load(one)
+            report = check(package)
+            loud = [found.sentence for found in at_rest(package) if found.sentence]
         except RetimbreError as error:
             entries.append({"model": str(one), "passed": False, "sentence": str(error)})
             continue
@@ -150,6 +156,7 @@ def check_models(
                 "real_time_factor": report.real_time_factor,
                 "latency_ms": report.latency_ms,
                 "provider": report.provider,
+                "at_rest": loud,
             }
         )
     if as_json:
@@ -169,6 +176,8 @@ def check_models(
         for entry in entries:
             if not entry["passed"]:
                 typer.secho(f"{entry['model']}: {entry['sentence']}", err=True, fg=typer.colors.RED)
+            for sentence in entry.get("at_rest", ()):
+                typer.secho(f"{entry['model']}: {sentence}", err=True, fg=typer.colors.YELLOW)
     if not all(entry["passed"] for entry in entries):
         raise typer.Exit(1)
 

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from typer.testing import CliRunner
 
+from realtime.at_rest import at_rest
 from realtime.convert import convert_signal
 from realtime.errors import ConfigError
 from realtime.nam.capture import import_capture
+from realtime.package import Package
 from trainer.config import RunConfig
 from trainer.loop import train
 from trainer.models.streaming_wavenet import StreamingWaveNet
@@ -102,6 +104,10 @@ def test_the_command_writes_the_file_alone_or_beside_a_package(run: Path, tmp_pa
     assert made["sample_rate"] == 44100
     assert len(made["weights"]) == 5 + 5 * (10 * 5 * 3 + 10 + 10 + 25 + 5) + 5 + 1 + 1
     assert [path.name for path in tmp_path.iterdir()] == ["made.nam"]
+    done = CliRunner().invoke(app, [str(run), "-o", str(tmp_path / "package")])
+    assert done.exit_code == 0
+    told = [found.sentence for found in at_rest(Package.load(tmp_path / "package")) if found.sentence]
+    assert done.stderr.splitlines() == told
     refused = CliRunner().invoke(app, [str(run)])
     assert isinstance(refused.exception, ConfigError)
 

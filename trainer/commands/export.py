@@ -35,6 +35,7 @@ def export(
     """Make a model package of a trained run; refuses a model that breaks the contract."""
     from rich.console import Console
 
+    from realtime.at_rest import at_rest
     from realtime.errors import ConfigError
     from trainer.export import export as make
 
@@ -55,3 +56,6 @@ def export(
         f"look-ahead {report.lookahead} as declared",
         highlight=False,
     )
+    for found in at_rest(package):
+        if found.sentence:
+            typer.secho(found.sentence, err=True, fg=typer.colors.YELLOW)
