@@ -45,6 +45,7 @@ from trainer.domain_confusion import ConfusionKind, Measures
 from trainer.domain_sounds import belongs, domain_banks, sound_of
 from trainer.monitor import read_metrics
 from trainer.recipe import Clip, Recipe
+from trainer.sketch import Sketch
 from trainer.temporal_encoder import at_audio_rate
 from trainer.wavenet_stack import WaveNet, WaveNetShape, code_loss, roughened
 
@@ -79,6 +80,10 @@ class TranslationTraining:
     past_noise: float = setting(
         0.0, "levels of error in the past that decoders hear, so that they heed the codes and bear errors", minimum=0
     )
+    sketch_weight: float = setting(
+        0.0, "of the picture of the sound that can be read from the codes (trainer.sketch); 0, as in the papers: none",
+        minimum=0,
+    )  # fmt: skip
     encoder_from: Path | None = setting(
         None, "a trained run's folder whose encoder is taken and kept as it is: decoders alone are trained"
     )
@@ -173,7 +178,11 @@ class DomainTranslation(Recipe):
         self.classifier = self.make_classifier(max(2, len(data.domains))).to(self.device)
         decoding = list(self.decoders.parameters())
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.sketch: Sketch | None = None
         if training.encoder_from is None:
+            if training.sketch_weight:
+                self.sketch = Sketch(self.code_channels, self.sample_rate, self.code_samples).to(self.device)
+                decoding += list(self.sketch.parameters())
             decoding += list(self.encoder.parameters())
             self._optimizers["confusion"] = torch.optim.Adam(
                 self.classifier.parameters(), training.confusion_learning_rate
@@ -210,8 +219,11 @@ class DomainTranslation(Recipe):
         return self.config.training.encoder_from is not None
 
     def networks(self) -> dict[str, nn.Module]:
-        """Encoder, decoders, and the classifier that only training needs."""
-        return {"encoder": self.encoder, "decoders": self.decoders, "discriminator": self.classifier}
+        """Encoder, decoders, and what only training needs: the classifier, and the sketch where there is one."""
+        networks: dict[str, nn.Module] = {
+            "encoder": self.encoder, "decoders": self.decoders, "discriminator": self.classifier
+        }  # fmt: skip
+        return networks if self.sketch is None else {**networks, "sketch": self.sketch}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One for encoder and decoders, one for the classifier; the decoders' alone beside a trained encoder."""
@@ -272,7 +284,11 @@ class DomainTranslation(Recipe):
 
         nats, told = self._nats(codes, past, target, domain)
         hiding = domain_confusion.hiding_loss(self.classifier(codes), domain, training.confusion)
-        self.descend("translation", nats + training.confusion_weight * hiding)
+        loss = nats + training.confusion_weight * hiding
+        if self.sketch is not None:
+            told["sketch"] = self.sketch.loss(codes, self._made_part(sound))
+            loss = loss + training.sketch_weight * told["sketch"]
+        self.descend("translation", loss)
         right = domain_confusion.accuracy(logits.detach(), domain)
         return {"nats": nats, "confusion_loss": found, "confusion_accuracy": right, "hiding": hiding, **told}
 
@@ -313,6 +329,8 @@ class DomainTranslation(Recipe):
         self._findings = []
         if self.frozen:
             return {self.metric: metrics["nats"], **metrics}
+        if self.sketch is not None:
+            metrics["sketch"] = float(self.sketch.loss(codes.to(self.device), self._made_part(sound).to(self.device)))
         known, known_domain = self._known
         logits = self.classifier(codes.to(self.device)).cpu()
         # Nats alone prefer codes that tell the domain. "even" for both kinds of hiding: it has a bottom.
