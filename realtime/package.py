@@ -262,7 +262,12 @@ def write_package(
     contents = {MODEL_FILE: model, GOLDEN_FILE: archive.getvalue(), CARD_FILE: card.encode("utf-8"), **(pictures or {})}
     manifest = manifest.with_files({name: hashlib.sha256(data).hexdigest() for name, data in contents.items()})
     contents[MANIFEST_FILE] = manifest.to_text().encode("utf-8")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PackageError(
+            f"{folder.parent} cannot hold the package ({error.strerror}): choose another folder."
+        ) from None
     partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.partial")
     try:
         partial.mkdir()

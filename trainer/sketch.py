@@ -14,10 +14,13 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
+from realtime.errors import ConfigError
 from trainer.constant_q_bank import ConstantQBank
 
 BINS, FMIN_HZ = 66, 65.4064
-"""From C2, a semitone each, to 2794 Hz: below half of every rate from 5713 Hz on."""
+"""From C2, a semitone each, to 2794 Hz."""
+LOWEST_RATE = 6000
+"""Hz of sound that carry the highest bin."""
 _WIDTH, _LONGEST_S = 128, 0.25
 
 
@@ -27,6 +30,11 @@ class Sketch(nn.Module):
     def __init__(self, codes: int, sample_rate: int, code_samples: int) -> None:
         """ConfigError for a rate that does not carry the highest bin."""
         super().__init__()
+        if sample_rate < LOWEST_RATE:
+            raise ConfigError(
+                f"training.sketch_weight asks for a sketch up to 2794 Hz, which {sample_rate} Hz do not carry: "
+                f"expected {LOWEST_RATE} Hz or more, or a weight of 0"
+            )
         self.read = nn.Sequential(nn.Conv1d(codes, _WIDTH, 1), nn.ReLU(), nn.Conv1d(_WIDTH, BINS, 1))
         self.bank = ConstantQBank(
             sample_rate, code_samples, bins=BINS, bins_per_octave=12, fmin_hz=FMIN_HZ,

@@ -352,3 +352,10 @@ def test_identity_is_made_by_its_maker(tmp_path: Path) -> None:
     assert (made.manifest.with_files({}), made.model) == (shipped.manifest.with_files({}), shipped.model)
     golden = shipped.golden()
     np.testing.assert_array_equal(golden["x_audio"], golden["y_audio"])
+
+
+def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
+    """Where no folder can be made, nothing is written and the sentence names the place."""
+    (tmp_path / "note.txt").write_text("here")
+    with pytest.raises(PackageError, match=r"note\.txt cannot hold the package"):
+        toy_package(tmp_path / "note.txt")
