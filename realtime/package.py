@@ -262,19 +262,18 @@ def write_package(
     contents = {MODEL_FILE: model, GOLDEN_FILE: archive.getvalue(), CARD_FILE: card.encode("utf-8"), **(pictures or {})}
     manifest = manifest.with_files({name: hashlib.sha256(data).hexdigest() for name, data in contents.items()})
     contents[MANIFEST_FILE] = manifest.to_text().encode("utf-8")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PackageError(
-            f"{folder.parent} cannot hold the package ({error.strerror}): choose another folder."
-        ) from None
     partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.partial")
     try:
-        partial.mkdir()
+        partial.mkdir(parents=True)
         for name, data in contents.items():
             (partial / name).write_bytes(data)
         Package.load(partial)
         _put_in_place(partial, folder)
+    except OSError as error:
+        raise PackageError(
+            f"{folder.parent} cannot hold the package ({error.strerror or error}): make room there, "
+            "or choose another folder."
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Package(folder, manifest, model)

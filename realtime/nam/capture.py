@@ -97,13 +97,7 @@ def _write(path: Path, data: bytes, parent: Path, name: str | None, step: int, s
             "but a capture must sound and stay finite: export it again."
         ) from error
     card = write_card(manifest, metadata, path.name, hashlib.sha256(data).hexdigest())
-    try:
-        return write_package(parent / manifest.name, manifest, graph, golden, card)
-    except OSError as error:
-        raise PackageError(
-            f"The package cannot be written to {parent} ({error.strerror or error}): make room there, or choose "
-            "another folder with `retimbre models import FILE -o FOLDER`."
-        ) from error
+    return write_package(parent / manifest.name, manifest, graph, golden, card)
 
 
 def _package_parts(
