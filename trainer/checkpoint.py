@@ -191,12 +191,19 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
 
 
 def load_networks(recipe: Recipe, checkpoint: Mapping[str, Any]) -> None:
-    """Put a checkpoint's weights into the recipe's networks."""
+    """Put a checkpoint's weights into the recipe's networks. DataError names the first part that does not fit."""
     for name, network in recipe.networks().items():
-        try:
-            network.load_state_dict(checkpoint["networks"][name])
-        except (KeyError, RuntimeError) as error:
-            raise DataError(f"the checkpoint does not fit network {name!r} of {recipe.name}: {error}") from error
+        held = checkpoint["networks"].get(name, {})
+        wanted = network.state_dict()
+        for part in dict.fromkeys([*wanted, *held]):
+            was, now = (tuple(of[part].shape) if part in of else "nothing" for of in (held, wanted))
+            if was != now:
+                raise DataError(
+                    f"The checkpoint does not fit this run of {recipe.name}: it has {was} for {part} of the {name}, "
+                    f"but {now} is wanted; give the run the settings of `[model]` and `[training]` that it was made "
+                    "with."
+                )
+        network.load_state_dict(held)
 
 
 def _on_cpu(value: Any) -> Any:

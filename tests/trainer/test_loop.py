@@ -134,6 +134,18 @@ def test_another_runs_weights_can_start_a_run(tmp_path: Path) -> None:
     assert first == pytest.approx(_weights(tmp_path / "first", "best.pt")["best"], rel=1e-5)
 
 
+def test_weights_of_another_size_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    """A run that starts from weights of another shape names the part, both shapes and what to do."""
+    _run(tmp_path / "first", "run.steps=1")
+    with pytest.raises(DataError) as refused:
+        _run(tmp_path / "wider", f"run.start_from={tmp_path / 'first'}", "model.width=8")
+    assert str(refused.value) == (
+        "The checkpoint does not fit this run of toy: it has (4, 1, 3, 3) for 0.weight of the generator, but "
+        "(8, 1, 3, 3) is wanted; give the run the settings of `[model]` and `[training]` that it was made with."
+    )
+    assert not (tmp_path / "wider" / "last.pt").exists()
+
+
 def test_tensorboard_holds_curves_pictures_and_sound(tmp_path: Path) -> None:
     """Losses of training and validation, and every test clip as picture and sound, are in the event file."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
