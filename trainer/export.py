@@ -216,10 +216,10 @@ def measured_lookahead(
     """Frames of future that the offline output hears: by how much a change from frame n on is heard before n.
 
     n begins a step, where the look-ahead of a step's frames is what is declared. exact: `whole` computes each window
-    apart, so that what hears no change has equal bits; then the same is asked with NaN, which nothing can hide:
-    PackageError when it reaches further back. (One call over all frames may multiply a future NaN by zero, as a
-    convolution through an FFT does; the change must still not be heard.)
-    drawn: the output is drawn at random, so that a change need not be heard where it could be: NaN alone tells.
+    apart, so that what hears no change has equal bits; then the same is asked with NaN, which nothing can hide, not the
+    smaller side of a maximum and no ReLU: PackageError when it reaches further back than declared. (One call over all
+    frames may multiply a future NaN by zero, as a convolution through an FFT does; the change must still not be heard.)
+    drawn: the output is drawn at random, so that a change need not be heard where it could be: NaN tells there too.
     """
     n = x.shape[-1] // manifest.step // 2 * manifest.step
     changed, poisoned = x.clone(), x.clone()
@@ -228,22 +228,25 @@ def measured_lookahead(
     per_frame = _per_frame(manifest)
     with torch.no_grad():
         y, y_changed = whole(x), whole(changed)
-        if exact:
-            lost = (~whole(poisoned).isfinite()).flatten(0, -2).any(0).nonzero()
-            first_lost = int(lost[0]) // per_frame if len(lost) else x.shape[-1]
-            if first_lost < n - manifest.lookahead:
-                raise PackageError(
-                    f"{manifest.name} lets a NaN in frame {n} reach frame {first_lost}, {n - first_lost} back where "
-                    f"{manifest.lookahead} are declared: something runs over all of time"
-                )
-        poisoned_from = (~whole(poisoned).isfinite()).flatten(0, -2).any(0).nonzero() if drawn else None
-    floor = 0.0 if exact else 1e-6 * max(1.0, float(y.abs().max()))
-    moved = ((y - y_changed).abs() > floor).flatten(0, -2).any(0).nonzero()
-    if poisoned_from is not None:
-        moved = torch.cat([moved, poisoned_from]).sort(0).values
+        heard = (y - y_changed).abs() > (0.0 if exact else 1e-6 * max(1.0, float(y.abs().max())))
+        if exact or drawn:
+            lost = ~whole(poisoned).isfinite()
+            heard |= lost
+    if exact:
+        first_lost = int(frames[0]) // per_frame if len(frames := _any_frame(lost)) else x.shape[-1]
+        if first_lost < n - manifest.lookahead:
+            raise PackageError(
+                f"{manifest.name} lets a NaN in frame {n} reach frame {first_lost}, {n - first_lost} back where "
+                f"{manifest.lookahead} are declared: something runs over all of time"
+            )
+    moved = _any_frame(heard)
     if not len(moved):
         return manifest.lookahead - (x.shape[-1] - n)  # no change was heard at all: deaf, and so it cannot be right
     return n - int(moved[0]) // per_frame
+
+
+def _any_frame(marked: Tensor) -> Tensor:
+    return marked.flatten(0, -2).any(0).nonzero()
 
 
 def probe(manifest: Manifest, frames: int, seed: int) -> Tensor:

@@ -78,6 +78,16 @@ def test_the_reach_is_counted_from_the_kernels() -> None:
     assert reach("dilated", 1, 44, 4) == reach("dilated_residual", 1, 44, 4, pool=1) == 8
 
 
+def test_a_path_that_never_wins_is_waited_for(material: Path) -> None:
+    """A trained maximum may hide its wider path from one sound; what it could hear of another is waited for."""
+    system = recipe(material, form="dilated")
+    for name, parameter in system.network.named_parameters():
+        if name.endswith("paths.1.bias"):
+            torch.nn.init.constant_(parameter, -100.0)
+    module, states, manifest = system.streaming_module(), system.initial_states(), system.manifest()
+    assert verify_contract(module, states, manifest, to_onnx(module, states, manifest)).lookahead == system.lookahead
+
+
 def test_a_picture_keeps_its_odd_size_through_pooling() -> None:
     """513 bins and 44 frames come back as they went in, from three layers and their two poolings."""
     network = AutoencoderNetwork("plain", (1, 1, 1), 0.0).eval()

@@ -97,6 +97,7 @@ class StreamingStream:
 
     step: int = setting(128, "samples a call, a multiple of the bands; a block of so many adds no latency", minimum=1)
     title: str = setting("", "shown in lists; empty: the targets")
+    chords: bool = setting(False, "the passages learnt from hold chords: the package's description and card say so")
     weights_licence: str = setting("CC-BY-4.0", "licence of the trained weights")
     data_licence: str = setting("", "licence of the recordings learnt from; empty: what their index says")
 
@@ -314,12 +315,13 @@ class StreamingWaveNet(Recipe):
         words = ", ".join(name.replace("_", " ") for name in data.targets)
         several = len(data.targets) > 1
         told = stream.data_licence or "; ".join(self._licences()) or "the owner's own recordings"
+        played = "what you play, chords too," if stream.chords else "what you play"
         return Manifest(
             format=FORMAT,
             name="streaming-wavenet",
             title=stream.title or f"Streaming: {words}",
             architecture=self.name,
-            description=f"Turns what you play into {words}{' or a blend of them' if several else ''}, at once.",
+            description=f"Turns {played} into {words}{' or a blend of them' if several else ''}, at once.",
             sample_rate=self.rate,
             input=SamplesFeatures(),
             output=SamplesFeatures(),
@@ -351,6 +353,7 @@ class StreamingWaveNet(Recipe):
             told = f"{learn:.0f} minutes of each to learn from, {judge:.0f} minutes to judge by"
         else:
             told = "no pairs: there and back, and a judge of sound"
+        music = "chords and melodies, and" if self.config.stream.chords else "one note at a time and"
         bank = f"{model.bands} bands of {model.taps} taps" if model.bands > 1 else "no filter bank"
         return "\n".join(
             [
@@ -358,7 +361,7 @@ class StreamingWaveNet(Recipe):
                 f"{1000 * self.generator.past_samples / self.rate:.0f} ms of past and nothing of the future.",
                 f"Trained on {heard} into {made}; {told}.",
                 "\n## Limits\n",
-                "Made for one note at a time and for instruments like those that it has heard. It keeps the player's",
+                f"Made for {music} for instruments like those that it has heard. It keeps the player's",
                 "pitch, loudness and articulation: a plucked string does not become a bowed one.",
             ]
         )  # fmt: skip
