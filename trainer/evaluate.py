@@ -186,9 +186,9 @@ def measure(
     octave: str = "auto",
     provider: str = "cpu",
 ) -> tuple[Measured, Audio]:
-    """Convert `clip` to `target` (None: the package has none) and measure; also returns the converted signal."""
+    """Convert `clip` to `target` (None: what it makes has no name) and measure; also returns the converted signal."""
     manifest = package.manifest
-    weights = None if target is None else tuple(float(one.name == target.name) for one in manifest.targets)
+    weights = tuple(float(one.name == target.name) for one in manifest.targets) if target and manifest.targets else None
     controls = Controls().with_changes(target=weights, octave=octave)
     began = time.perf_counter()
     conversion = convert(clip.signal, clip.sample_rate, package, controls, provider=provider)  # type: ignore[arg-type]
@@ -252,15 +252,19 @@ def evaluate(
 ) -> Report:
     """Convert every clip to every target (`targets`: only these) and sum up; `told` hears of each conversion.
 
+    A package without targets makes one sound; `targets` may name it, for its truths and for the judge.
     Clips with truths are converted at their written pitch (octave off), because the truth is at that pitch. Raises
     DataError for a target that the package lacks, or when no clip is of another instrument than the targets.
     """
     manifest = package.manifest
     known = [target.name for target in manifest.targets]
     for name in targets:
-        if name not in known:
-            raise DataError(f"{package.name} has no target {name!r}: choose from {', '.join(known) or 'none'}.")
-    chosen: list[Target | None] = [t for t in manifest.targets if not targets or t.name in targets] or [None]
+        if known and name not in known:
+            raise DataError(f"{package.name} has no target {name!r}: choose from {', '.join(known)}.")
+    if not known and len(targets) > 1:
+        raise DataError(f"{package.name} makes one sound, but {len(targets)} targets are named: name that one.")
+    makes = manifest.targets or tuple(Target(name, name) for name in targets)
+    chosen: list[Target | None] = [t for t in makes if not targets or t.name in targets] or [None]
     report = Report(package.name, 1000.0 * manifest.latency_samples / manifest.sample_rate, manifest.sample_rate)
     for target in chosen:
         for clip in clips:

@@ -71,6 +71,16 @@ def test_the_engine_s_octave_is_asked_for() -> None:
     assert set(still.tolist()) == {3.0}
 
 
+def test_a_package_without_targets_is_told_what_it_makes(identity: Package) -> None:
+    """The one name given is its truth among the pairs; two names are refused, for it makes one sound."""
+    clip = work.Clip("one", "flute", melody(), RATE, {"violin": melody(), "cello": melody(110.0)})
+    (row,) = work.evaluate(identity, [clip], None, targets=("cello",)).measured
+    assert (row.target, row.distance_to) == ("cello", "cello")
+    assert row.distance_db == pytest.approx(row.input_distance_db, abs=0.1)
+    with pytest.raises(DataError, match="identity makes one sound, but 2 targets are named"):
+        work.evaluate(identity, [clip], None, targets=("cello", "violin"))
+
+
 def test_pitch_is_pooled_over_frames() -> None:
     """A long clip weighs more than a short one in pitch, and clips count alike elsewhere."""
     row = work.Measured(

@@ -44,7 +44,9 @@ def evaluate(
     ] = None,
     paired_split: Annotated[str, typer.Option(help="Parts of the paired index to use.")] = "validation,test",
     origins: Annotated[str, typer.Option(help="Origins among the pairs; left out: all that are no target.")] = "",
-    targets: Annotated[str, typer.Option(help="Only these targets, separated by commas.")] = "",
+    targets: Annotated[
+        str, typer.Option(help="Only these targets, separated by commas; of a package without targets: what it makes.")
+    ] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many clips per origin, and pairs.")] = None,
     judge_folder: Annotated[
         Path | None, typer.Option("--judge", help="Folder of another judge (classifier.onnx); left out: ours.")
@@ -94,7 +96,7 @@ def evaluate(
             gallery.keep(found, clip, made)
 
         report = work.evaluate(package, material, judge, targets=wanted, told=told)
-    if judge is not None and recordings is not None and known:
+    if judge is not None and recordings is not None and (wanted or known):
         report.judge["ceiling"] = work.ceiling(recordings, wanted or known, judge)
     write_report(report, out, gallery.examples)
     print_report(report, console)
