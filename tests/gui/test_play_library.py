@@ -76,7 +76,8 @@ def test_search_and_tags_narrow_the_list() -> None:
     """Every word must be found somewhere and every tag be there."""
     entries = read_library()
     assert [entry.name for entry in matching(entries, "SAXOPHONE", ())] == ["voice"]
-    assert [entry.name for entry in matching(entries, "chords guitar", ())] == ["keyboard-guitar"]
+    assert [entry.name for entry in matching(entries, "chords guitar", (SLOW,))] == ["keyboard-guitar"]
+    assert [entry.name for entry in matching(entries, "chords guitar", (QUICK,))] == ["streaming-keyboard"]
     assert [entry.name for entry in matching(entries, "violin", (QUICK, BLEND))] == ["streaming-melody", "voice"]
     assert matching(entries, "violin", (SLOW,)) == []
 
