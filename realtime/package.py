@@ -244,7 +244,7 @@ def write_package(
 
     folder: where to; its last part must be the manifest's name. manifest: its `files` are filled in here.
     golden: see `make_golden`. pictures: PNG files that the card shows, by file name.
-    Raises PackageError when the parts do not fit together; then `folder` is as it was before.
+    Raises PackageError when the parts do not fit together or cannot be written; then `folder` is as it was before.
     """
     folder = Path(folder).absolute()
     if folder.name != manifest.name:

@@ -193,7 +193,7 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
 def load_networks(recipe: Recipe, checkpoint: Mapping[str, Any]) -> None:
     """Put a checkpoint's weights into the recipe's networks. DataError names the first part that does not fit."""
     for name, network in recipe.networks().items():
-        held = checkpoint["networks"].get(name, {})
+        held = checkpoint.get("networks", {}).get(name, {})
         wanted = network.state_dict()
         for part in dict.fromkeys([*wanted, *held]):
             was, now = (tuple(of[part].shape) if part in of else "nothing" for of in (held, wanted))
