@@ -75,7 +75,7 @@ class State:
         device = self.recipe.device if distributed.everyone() == 1 else torch.device("cpu")
         if not last.is_file():
             return (None if run.start_from is None else load_checkpoint(run.start_from / "best.pt", device)), False
-        old = json.loads((run.out / "config.json").read_text(encoding="utf-8"))
+        old = _settings(run.out)
         difference = first_difference(old, self._config)
         if difference is not None:
             key, was, now = difference
@@ -171,12 +171,21 @@ def whole_config(run: RunConfig, config: Any) -> dict[str, Any]:
 
 def load_run(folder: Path, overrides: Iterable[str] = ()) -> tuple[RunConfig, Any]:
     """The settings of the run in `folder`, with `run.out` set to where it now lies, and the recipe's overridden."""
-    path = folder / "config.json"
-    if not path.is_file():
+    if not (folder / "config.json").is_file():
         raise ConfigError(f"{folder} is no run folder (it has no config.json): give the run.out of a training run")
-    tables = without_none(json.loads(path.read_text(encoding="utf-8")))
+    tables = without_none(_settings(folder))
     run = from_table(RunConfig, tables["run"] | {"out": str(folder)}, "run")
     return run, recipe_config(find(run.recipe).Config, apply_overrides(tables, overrides))
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    try:
+        tables: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        tables["run"]["recipe"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DataError(f"{path} does not hold a run's settings: restore a copy, or train in another run.out") from None
+    return tables
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:

@@ -146,6 +146,19 @@ def test_weights_of_another_size_are_refused_in_a_sentence(tmp_path: Path) -> No
     assert not (tmp_path / "wider" / "last.pt").exists()
 
 
+@pytest.mark.parametrize("text", ["not json", "{}", "[]", '{"run": {}}'])
+def test_a_spoilt_config_is_refused_in_a_sentence(text: str, tmp_path: Path) -> None:
+    """Settings that cannot be read end a load and a resumption alike, and the weights stay."""
+    _run(tmp_path / "run", "run.steps=1")
+    weights = (tmp_path / "run" / "last.pt").read_bytes()
+    (tmp_path / "run" / "config.json").write_text(text)
+    with pytest.raises(DataError, match="does not hold a run's settings"):
+        checkpoint.load_run(tmp_path / "run")
+    with pytest.raises(DataError, match="does not hold a run's settings"):
+        _run(tmp_path / "run", "run.steps=2")
+    assert (tmp_path / "run" / "last.pt").read_bytes() == weights
+
+
 def test_tensorboard_holds_curves_pictures_and_sound(tmp_path: Path) -> None:
     """Losses of training and validation, and every test clip as picture and sound, are in the event file."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
